@@ -1,0 +1,331 @@
+//! The wiring: every stage, thread and channel of the daemon, once, in the order that data takes.
+//!
+//! ```text
+//!   Kafka --[source: N threads]--> state log --[fold: 1 thread]--> Board --> HTTP (tokio)
+//!              ^                      ^  ^             |
+//!              |                      |  +-references--+  artifacts found become records
+//!              +------- Door ---------|----------------+  heads, fates and layouts go back
+//! ```
+//!
+//! Receivers start before senders: HTTP (not ready yet), the fold, which reads the log to its end,
+//! then configuration and references into the log, and only then the consumers. Stopping goes the
+//! other way: consumers flush and wait for the fate of what they flushed, then the fold, then HTTP.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::app::folding::{Event, Folding};
+use crate::app::references::References;
+use crate::clock::Clock;
+use crate::config::{Config, Home};
+use crate::engine::Engine;
+use crate::expose::{self, ExposeError, Shared};
+use crate::source::{Common, Door, Source, SourceError, admin};
+use crate::statelog::record::Record;
+use crate::statelog::{self, Appender, Failed, StateLogError};
+use crate::telemetry::Exit;
+
+mod folding;
+mod members;
+mod references;
+mod views;
+
+/// How long the first calls to Kafka may take before the start is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long consumers may take to flush, and the fold to tell the fate of it, at a stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Events from the fold that may wait; the fold drops more of them, and what waits polls the board.
+const EVENTS_MAX: usize = 1024;
+
+/// Why the daemon could not start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Kafka, a topic or the consumer group.
+    #[error("cannot consume")]
+    Source(#[from] SourceError),
+    /// The state log.
+    #[error("the state log cannot be used")]
+    StateLog(#[from] StateLogError),
+    /// The HTTP surface.
+    #[error("cannot serve HTTP")]
+    Expose(#[from] ExposeError),
+    /// The fold.
+    #[error("the state log cannot be folded")]
+    Fold(#[from] folding::FoldingError),
+    /// References.
+    #[error("references cannot be looked for")]
+    References(#[from] references::ReferencesError),
+    /// The group has members with a state of their own.
+    #[error(
+        "the consumer group {group} has another member ({other}), but state.home = \"embedded\" is \
+         for one instance: each would see a part of the data only; use state.home = \"kafka\""
+    )]
+    SecondMember {
+        /// The group.
+        group: String,
+        /// The client id of the other member.
+        other: String,
+    },
+    /// A thread could not be started, or ended without a reason.
+    #[error("a part of driftd stopped: {0}")]
+    Thread(&'static str),
+}
+
+impl AppError {
+    /// What the error means to the shell.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::SecondMember { .. } => Exit::Usage,
+            Self::Thread(_) | Self::Fold(folding::FoldingError::Panicked) => Exit::Fault,
+            Self::Source(_)
+            | Self::StateLog(_)
+            | Self::Expose(_)
+            | Self::Fold(_)
+            | Self::References(_) => Exit::Unavailable,
+        }
+    }
+}
+
+/// What a caller learns of a running daemon.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// Where HTTP is served.
+    pub listen: SocketAddr,
+    /// What is known.
+    pub shared: Arc<Shared>,
+}
+
+/// Runs the daemon until `stop` is done or something fatal happens.
+///
+/// `started` is called once, when the log is folded and consumption begins.
+pub async fn serve(
+    config: Config,
+    clock: Clock,
+    stop: impl Future<Output = ()>,
+    started: impl FnOnce(Running),
+) -> Result<(), AppError> {
+    let config = Arc::new(config);
+    let listener = expose::bind(config.http.listen).await?;
+    let listen = listener
+        .local_addr()
+        .map_err(|_gone| AppError::Thread("http listener"))?;
+    tracing::info!(%listen, "listening");
+    let cluster = connect(&config).await?;
+    let (appender, reader) = open(&config, clock).await?;
+
+    let shared = Arc::new(Shared::new(config.limits));
+    let (stopped, stopping) = watch::channel(false);
+    let http = tokio::spawn(expose::serve(
+        listener,
+        Arc::clone(&shared),
+        wait(stopping.clone()),
+    ));
+
+    let door = Arc::new(Door::new());
+    let (events, mut heard) = mpsc::channel(EVENTS_MAX);
+    let engine = Engine::new(config.fold.clone());
+    let folding = Folding::start(
+        reader,
+        engine,
+        folding::Doors {
+            door: Arc::clone(&door),
+            shared: Arc::clone(&shared),
+            appender: appender.clone(),
+            events,
+            clock,
+        },
+    )
+    .ok_or(AppError::Thread("fold"))?;
+    shared.set_append_errors({
+        let appender = appender.clone();
+        move || appender.errors()
+    });
+
+    let mut daemon = Daemon {
+        config,
+        clock,
+        cluster,
+        appender,
+        shared,
+        door,
+        sources: Vec::new(),
+    };
+    let running = Running {
+        listen,
+        shared: Arc::clone(&daemon.shared),
+    };
+    let ended = tokio::select! {
+        ended = daemon.run(&mut heard, || started(running)) => ended,
+        () = stop => Ok(()),
+    };
+    tracing::info!("stopping");
+    daemon.drain().await;
+    let folded = folding.stop().await;
+    let _receivers_are_gone = stopped.send(true);
+    let _ended_with_its_own_log_line = tokio::time::timeout(Duration::from_secs(1), http).await;
+    folded?;
+    ended
+}
+
+/// Connects to all that the configuration names: brokers, topics and references.
+pub async fn check(config: Config) -> Result<(), AppError> {
+    let config = Arc::new(config);
+    connect(&config).await?;
+    references::check(config.reference.as_ref()).await?;
+    Ok(())
+}
+
+/// The parts that outlive a phase of the run.
+struct Daemon {
+    config: Arc<Config>,
+    clock: Clock,
+    cluster: Arc<str>,
+    appender: Appender,
+    shared: Arc<Shared>,
+    door: Arc<Door>,
+    sources: Vec<Source>,
+}
+
+impl Daemon {
+    /// From the fold's first arrival at the log's end until something fatal.
+    async fn run(
+        &mut self,
+        heard: &mut mpsc::Receiver<Event>,
+        started: impl FnOnce(),
+    ) -> Result<(), AppError> {
+        until(heard, |event| matches!(event, Event::Ready)).await?;
+        self.configure(heard).await?;
+        let mut references = References::open(
+            self.config.reference.as_ref(),
+            self.appender.clone(),
+            &self.shared,
+        )?;
+        references.bring_in(heard).await?;
+        self.consume().await?;
+        started();
+        tokio::select! {
+            ended = references.watch(heard) => ended.map_err(AppError::from),
+            second = members::watch(&self.config) => Err(second),
+        }
+    }
+
+    /// Brings the configuration into the log where the log has another one or none.
+    async fn configure(&self, heard: &mut mpsc::Receiver<Event>) -> Result<(), AppError> {
+        let board = self.shared.board().ok_or(AppError::Thread("fold"))?;
+        if board.position > 0 && *board.config == self.config.fold {
+            return Ok(());
+        }
+        let record = Record::Configure(self.config.fold.clone());
+        self.appender
+            .append(&record, &Failed::default())
+            .map_err(StateLogError::from)?;
+        until(heard, |event| matches!(event, Event::Configured)).await
+    }
+
+    /// Starts the consumers.
+    async fn consume(&mut self) -> Result<(), AppError> {
+        let (config, common) = (Arc::clone(&self.config), self.common());
+        let start = move || {
+            let sources = config.sources.iter();
+            sources
+                .map(|source| Source::start(source, &config.kafka, common.clone()))
+                .collect()
+        };
+        let sources: Result<Vec<Source>, SourceError> = blocking(start, "source").await?;
+        self.sources = sources?;
+        let status: Vec<_> = self.sources.iter().map(Source::watch).collect();
+        self.shared.set_source(move || {
+            status
+                .iter()
+                .flat_map(|status| status.read())
+                .map(views::partition)
+                .collect()
+        });
+        Ok(())
+    }
+
+    fn common(&self) -> Common {
+        Common {
+            cluster: Arc::clone(&self.cluster),
+            appender: self.appender.clone(),
+            door: Arc::clone(&self.door),
+            clock: self.clock,
+            flush_interval: self.config.state.flush_interval,
+        }
+    }
+
+    /// Stops the consumers; what they flushed is counted or will be read again.
+    async fn drain(&mut self) {
+        let sources = std::mem::take(&mut self.sources);
+        let stop = move || {
+            std::thread::scope(|scope| {
+                for source in sources {
+                    scope.spawn(|| source.stop(DRAIN_TIMEOUT));
+                }
+            });
+        };
+        if blocking(stop, "source").await.is_err() {
+            tracing::error!("a consumer did not stop cleanly");
+        }
+    }
+}
+
+/// Checks Kafka and the topics; the id of the cluster.
+async fn connect(config: &Arc<Config>) -> Result<Arc<str>, AppError> {
+    let config = Arc::clone(config);
+    let check = move || {
+        for source in &config.sources {
+            admin::check_topics(&config.kafka, &source.topics, CONNECT_TIMEOUT)?;
+        }
+        admin::cluster_id(&config.kafka, CONNECT_TIMEOUT)
+    };
+    let cluster: Result<String, SourceError> = blocking(check, "kafka").await?;
+    Ok(cluster?.into())
+}
+
+/// Opens the state log in its home.
+async fn open(
+    config: &Arc<Config>,
+    clock: Clock,
+) -> Result<(Appender, statelog::Reader), AppError> {
+    let config = Arc::clone(config);
+    match &config.state.home {
+        Home::Kafka { topic } => tracing::info!(%topic, "the state log is in kafka"),
+        Home::Embedded { dir } => tracing::info!(dir = %dir.display(), "the state log is embedded"),
+    }
+    let open = move || statelog::open(&config.state, &config.kafka, clock);
+    Ok(blocking(open, "state log").await??)
+}
+
+/// Waits for an event of the fold.
+async fn until(
+    heard: &mut mpsc::Receiver<Event>,
+    wanted: impl Fn(&Event) -> bool,
+) -> Result<(), AppError> {
+    while let Some(event) = heard.recv().await {
+        if wanted(&event) {
+            return Ok(());
+        }
+    }
+    // it has ended, and who joins it learns why
+    Err(AppError::Thread("fold"))
+}
+
+async fn wait(mut stopping: watch::Receiver<bool>) {
+    let _sender_gone_means_stop = stopping.wait_for(|stop| *stop).await;
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+    name: &'static str,
+) -> Result<T, AppError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|_panicked| AppError::Thread(name))
+}

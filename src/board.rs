@@ -1,0 +1,123 @@
+//! What readers see: everything that was known at one place of the log, immutable.
+//!
+//! A board is cheap to make (a pointer a model version and topic) and is never changed: a request
+//! works on the one that it took, however long that takes, and cannot slow the fold down.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::delta::LayoutId;
+use crate::fold::model::{ModelState, References};
+use crate::fold::pane::Panes;
+use crate::fold::window::{self, Window};
+use crate::fold::{Chain, LimitHits, Topic};
+use crate::key::{ChainKey, ModelKey};
+use crate::score::{self, Scored};
+use crate::statelog::record::Configuration;
+use crate::time::{Length, Timestamp};
+
+/// The state of everything at one place of the log.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// The place after the last record folded.
+    pub position: u64,
+    /// The append time of that record.
+    pub log_time: Timestamp,
+    /// Whether the log was folded to its end once: before that nothing here is shown.
+    pub ready: bool,
+    /// How far event time has come.
+    pub watermark: Option<Timestamp>,
+    /// The configuration in force.
+    pub config: Arc<Configuration>,
+    /// Model versions.
+    pub models: BTreeMap<ModelKey, Arc<ModelState>>,
+    /// The scores of the last closed window of each length, as of when it closed.
+    pub closed: BTreeMap<ModelKey, Vec<Arc<ClosedWindow>>>,
+    /// Topics.
+    pub topics: BTreeMap<Arc<str>, Arc<Topic>>,
+    /// Chains.
+    pub chains: BTreeMap<ChainKey, Chain>,
+    /// Chains that should be waited for and no longer are.
+    pub left_out: Vec<ChainKey>,
+    /// Deltas counted.
+    pub accepted: u64,
+    /// Deltas without effect.
+    pub superseded: u64,
+    /// What limits kept out.
+    pub limit_hits: LimitHits,
+}
+
+/// A window and its scores.
+#[derive(Debug, Clone)]
+pub struct ClosedWindow {
+    /// Its counts.
+    pub window: Window,
+    /// The layout that its cells are of.
+    pub layout: LayoutId,
+    /// What it was scored against.
+    pub references: References,
+    /// Its scores, in the order of the layout, training before baseline.
+    pub scores: Vec<Scored>,
+    /// Records that arrived in it were rejected: their share, over the model version's topics.
+    pub rejected_share: f64,
+    /// Whether it holds everything: closed, all panes kept, no chain left out.
+    pub complete: bool,
+}
+
+impl Board {
+    /// The panes of one window length of a model version.
+    pub fn panes(model: &ModelState, length: Length) -> Option<&Panes> {
+        model.windows.iter().find(|panes| panes.window() == length)
+    }
+
+    /// The end of the window to show by default: the last closed one, or the last that has rows.
+    pub fn default_end(&self, model: &ModelState, panes: &Panes) -> Option<Timestamp> {
+        let closed = self.watermark.map(|watermark| panes.last_tick(watermark))?;
+        // a model version that fell silent, or whose events lie behind those of others
+        let latest = model
+            .last_event
+            .map(|last| last.floor(panes.step()) + panes.step());
+        Some(latest.map_or(closed, |latest| closed.min(latest)))
+    }
+
+    /// Adds up and scores the window of a model version that ends at `end`.
+    pub fn window(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> ClosedWindow {
+        let window = window::sum(model, panes, end);
+        let scores = score::score_window(model, &window);
+        ClosedWindow {
+            rejected_share: self.rejected_share(model, window.start(), end),
+            complete: window.kept
+                && self.left_out.is_empty()
+                && self.watermark.is_some_and(|watermark| watermark >= end),
+            layout: model.layout,
+            references: model.references.clone(),
+            window,
+            scores,
+        }
+    }
+
+    /// The share of the records with a Kafka timestamp in `[from, to)` that were rejected, over the
+    /// topics of a model version.
+    fn rejected_share(&self, model: &ModelState, from: Timestamp, to: Timestamp) -> f64 {
+        let topics = model
+            .topics
+            .iter()
+            .filter_map(|topic| self.topics.get(topic));
+        let (records, rejected) = topics
+            .flat_map(|topic| topic.arrivals.range(from..to))
+            .fold((0, 0), |sum, (_, pane)| (sum.0 + pane.0, sum.1 + pane.1));
+        if records == 0 {
+            0.0
+        } else {
+            real(rejected) / real(records)
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share needs no more than 53 bits"
+)]
+fn real(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,345 @@
+//! The command line: what can be asked of driftd, and what it says when asked wrongly.
+//!
+//! [`parse`] gives a [`Command`] or the text and code to exit with, so that `main` decides nothing.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+use jiff::tz::TimeZone;
+
+use crate::config::{Overrides, window_length};
+use crate::key::{Name, NameError};
+use crate::reference::ReferenceRole;
+use crate::telemetry::Exit;
+use crate::time::{Length, Timestamp, TimestampError};
+
+mod examples;
+#[cfg(test)]
+mod tests;
+
+/// Where the surface is unless somebody says otherwise; the default of `http.listen`.
+const LISTEN: &str = "127.0.0.1:9464";
+
+/// Streaming drift monitoring: from raw Kafka inference logs to calibrated alerts.
+///
+/// driftd consumes the inference logs that model servers write to Kafka, keeps exact event-time
+/// histograms of every feature and prediction, compares them with reference snapshots, and says
+/// through Prometheus and HTTP when a model no longer sees the world it was trained on.
+#[derive(Debug, Parser)]
+#[command(name = "driftd", version, max_term_width = 100, after_help = examples::TOP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What driftd is asked to do.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Command {
+    /// Monitor: consume, count, score and export until told to stop.
+    Serve(Serve),
+    /// Show what driftd does: an embedded broker, generated traffic that drifts, the whole surface.
+    Demo(Demo),
+    /// Check a configuration and name every problem with its key and where it came from.
+    Check(Check),
+    /// Make and look at reference snapshots.
+    #[command(subcommand)]
+    Reference(Reference),
+    /// Score files as if they had come in live, without Kafka: backtest before going live.
+    Replay(Replay),
+    /// Print a completion script for a shell.
+    Completions(Completions),
+}
+
+/// Arguments of `driftd serve`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::SERVE)]
+pub struct Serve {
+    /// Configuration file (TOML); environment variables `DRIFTD__SECTION__KEY` overrule it, the
+    /// flags below overrule both.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Kafka brokers to begin with, separated by commas (`kafka.brokers`).
+    #[arg(long, value_name = "HOST:PORT")]
+    pub brokers: Option<String>,
+    /// Topic with inference logs; repeat it for more (`source[0].topics`).
+    #[arg(long = "topic", value_name = "TOPIC", value_delimiter = ',')]
+    pub topics: Vec<String>,
+    /// Address of metrics and API, port 0 for a free one (`http.listen`) [default:
+    /// 127.0.0.1:9464].
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<String>,
+    /// Keep the state log in this directory, not in Kafka, for a single instance (`state.dir`).
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub state_dir: Option<String>,
+}
+
+impl Serve {
+    /// What these arguments say about the configuration.
+    pub fn overrides(&self) -> Overrides {
+        Overrides {
+            brokers: self.brokers.clone(),
+            topics: self.topics.clone(),
+            listen: self.listen.clone(),
+            state_dir: self.state_dir.clone(),
+        }
+    }
+}
+
+/// Arguments of `driftd demo`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::DEMO)]
+pub struct Demo {
+    /// Address of metrics and API, port 0 for a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = LISTEN)]
+    pub listen: String,
+}
+
+/// Arguments of `driftd check`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::CHECK)]
+pub struct Check {
+    /// Configuration file (TOML); environment variables are checked with it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// Also connect: are the brokers, topics and references there.
+    #[arg(long)]
+    pub connect: bool,
+}
+
+/// What to do with reference snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Reference {
+    /// Make a reference from files of rows, in bounded memory.
+    Build(Box<Build>),
+    /// Show what is in a reference.
+    Show(Show),
+    /// Compare two references, series by series.
+    Diff(Diff),
+}
+
+/// Arguments of `driftd reference build`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::BUILD)]
+pub struct Build {
+    /// Model that the reference is of.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub model: Name,
+    /// Version of the model.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub version: Name,
+    /// What the rows are to the model: what it was trained on, or a healthy period of serving.
+    #[arg(long, default_value = "training", value_parser = roles())]
+    pub role: ReferenceRole,
+    /// Column of the event time; with it the reference knows hours and days [default: `ts`, where
+    /// there is one].
+    #[arg(long, value_name = "COLUMN", value_parser = NonEmptyStringValueParser::new())]
+    pub time_column: Option<String>,
+    /// Columns to leave out.
+    #[arg(long, value_name = "COLUMN,..", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+    /// Column of the prediction [default: `prediction`, where there is one].
+    #[arg(long, value_name = "COLUMN", value_parser = NonEmptyStringValueParser::new())]
+    pub prediction: Option<String>,
+    /// Take the bins of this reference, so that both can be compared with the same windows.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub layout_from: Option<PathBuf>,
+    /// Time zone of the hours of the day, such as Europe/Berlin [default: UTC].
+    #[arg(long, value_name = "ZONE", value_parser = timezone)]
+    pub timezone: Option<String>,
+    /// Leave out rows from FROM until before TO, both RFC 3339 times; repeat it for more.
+    #[arg(long, value_name = "FROM..TO")]
+    pub exclude: Vec<Span>,
+    /// Series whose rare categories are stored as keyed hashes; repeat it for more.
+    #[arg(long, value_name = "SERIES", value_delimiter = ',')]
+    pub private: Vec<String>,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Rows: Parquet, CSV or Arrow with a column for each series, or events as JSON lines.
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub inputs: Vec<PathBuf>,
+}
+
+/// Arguments of `driftd reference show`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::SHOW)]
+pub struct Show {
+    /// The reference.
+    #[arg(value_name = "REFERENCE", value_hint = ValueHint::FilePath)]
+    pub reference: PathBuf,
+    /// Print everything as one JSON document.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `driftd reference diff`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::DIFF)]
+pub struct Diff {
+    /// The one reference.
+    #[arg(value_name = "A", value_hint = ValueHint::FilePath)]
+    pub a: PathBuf,
+    /// The other one.
+    #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
+    pub b: PathBuf,
+}
+
+/// Arguments of `driftd replay`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::REPLAY)]
+pub struct Replay {
+    /// The reference to score against.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub reference: PathBuf,
+    /// Lengths of the windows, each from 5m to 28d.
+    #[arg(long = "window", value_name = "LENGTH,..", value_delimiter = ',',
+          default_value = "1h,6h,24h", value_parser = window_length)]
+    pub windows: Vec<Length>,
+    /// Score each window this often, a multiple of a twelfth of its length [default: a sixth of
+    /// its length].
+    #[arg(long, value_name = "LENGTH")]
+    pub every: Option<Length>,
+    /// How to print the scores.
+    #[arg(long, value_enum, default_value_t = ReplayFormat::Table)]
+    pub format: ReplayFormat,
+    /// Rows with times: Parquet, CSV or Arrow with a column for each series, or events as JSON
+    /// lines.
+    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub inputs: Vec<PathBuf>,
+}
+
+/// How scores are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReplayFormat {
+    /// Columns for people
+    Table,
+    /// One JSON object for each series and window
+    Jsonl,
+}
+
+/// Arguments of `driftd completions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+#[command(after_help = examples::COMPLETIONS)]
+pub struct Completions {
+    /// The shell.
+    pub shell: Shell,
+}
+
+impl Completions {
+    /// The script.
+    pub fn script(self) -> Vec<u8> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "driftd", &mut script);
+        script
+    }
+}
+
+/// The points `from <= t < to`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// The first point.
+    pub from: Timestamp,
+    /// The first point after it.
+    pub to: Timestamp,
+}
+
+/// Why a text is no [`Span`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SpanError {
+    /// There are no two ends.
+    #[error("it is not FROM..TO")]
+    Ends,
+    /// An end is not a time.
+    #[error(transparent)]
+    Time(#[from] TimestampError),
+    /// Nothing lies between the ends.
+    #[error("FROM is not before TO")]
+    Empty,
+}
+
+impl FromStr for Span {
+    type Err = SpanError;
+    fn from_str(text: &str) -> Result<Self, SpanError> {
+        let (from, to) = text.split_once("..").ok_or(SpanError::Ends)?;
+        let (from, to) = (from.parse()?, to.parse()?);
+        if from < to {
+            Ok(Self { from, to })
+        } else {
+            Err(SpanError::Empty)
+        }
+    }
+}
+
+/// The end of a process that has nothing more to do than say something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExitNow {
+    /// With this code.
+    pub exit: Exit,
+    /// Saying this: on standard output if `exit` is [`Exit::Ok`], else on standard error.
+    pub text: String,
+}
+
+/// What `args`, the first of which is the name of the program, ask for.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, ExitNow> {
+    let parsed = Cli::try_parse_from(args).and_then(|cli| fits(cli.command));
+    parsed.map_err(|error| ExitNow {
+        exit: if error.use_stderr() {
+            Exit::Usage
+        } else {
+            Exit::Ok
+        },
+        text: error.render().to_string(),
+    })
+}
+
+/// What one argument demands of another.
+fn fits(command: Command) -> Result<Command, clap::Error> {
+    let Command::Replay(Replay { windows, every, .. }) = &command else {
+        return Ok(command);
+    };
+    for (i, window) in windows.iter().enumerate() {
+        if windows.iter().skip(i + 1).any(|other| other == window) {
+            return Err(refuse(
+                "replay",
+                format!("--window {window} is there twice"),
+            ));
+        }
+        if let (Some(every), Some(pane)) = (every, window.divided_by(12))
+            && !every.is_multiple_of(pane)
+        {
+            let what = format!("is not a multiple of {pane}, a twelfth of --window {window}");
+            return Err(refuse("replay", format!("--every {every} {what}")));
+        }
+    }
+    Ok(command)
+}
+
+fn refuse(command: &str, what: String) -> clap::Error {
+    let mut cli = Cli::command();
+    cli.build();
+    match cli.find_subcommand_mut(command) {
+        Some(command) => command.error(ErrorKind::ValueValidation, what),
+        None => cli.error(ErrorKind::ValueValidation, what),
+    }
+}
+
+fn name(text: &str) -> Result<Name, NameError> {
+    Name::new(text)
+}
+
+fn roles() -> impl TypedValueParser<Value = ReferenceRole> {
+    PossibleValuesParser::new(ReferenceRole::ALL.map(ReferenceRole::as_str))
+        .try_map(|text| ReferenceRole::from_text(&text).ok_or("no role"))
+}
+
+fn timezone(text: &str) -> Result<String, &'static str> {
+    match TimeZone::get(text) {
+        Ok(_known) => Ok(text.to_owned()),
+        Err(_unknown) => Err("it is not a time zone such as Europe/Berlin"),
+    }
+}

@@ -1,0 +1,392 @@
+//! The configuration as it is written: every key, what it may be and what it is when nobody says.
+//!
+//! This table is the one place that knows the keys. From it come the types that serde fills, the
+//! walk that names unknown keys and wrong values (`load/tree.rs`), the defaults, the names of the
+//! environment variables and, through [`keys`], the reference in the README. A line reads
+//!
+//! ```text
+//! /// What the key means.
+//! key: Type = what may be written, what it is when it is not written;
+//! ```
+//!
+//! The walk leaves only values of the right form and fills in the defaults, so no field but those
+//! without a default is optional here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::time::{Length, LengthError};
+
+/// The longest text in bytes.
+pub(super) const TEXT_BYTES_MAX: usize = 4096;
+/// The most `[[source]]` tables, also the end of their numbers in environment variables.
+pub(super) const SOURCES_MAX: usize = 64;
+/// The most workers of a source; more cores count as so many.
+pub(super) const WORKERS_MAX: i64 = 256;
+/// The most librdkafka properties.
+pub(super) const PROPERTIES_MAX: usize = 256;
+
+/// A key of a table.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) doc: &'static str,
+    pub(super) kind: Kind,
+    pub(super) fallback: Fallback,
+}
+
+/// What may be written.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// A text that is not empty.
+    Text,
+    /// As `Text`, but never shown.
+    Secret,
+    /// Where a field of an event comes from.
+    Field,
+    /// One of these texts.
+    Choice(&'static [&'static str]),
+    /// A whole number between these, both included.
+    Integer(i64, i64),
+    /// A length of time between these, both included.
+    Length(&'static str, &'static str),
+    /// So many texts: an array of them, or one text with commas.
+    List(usize, usize),
+    /// The librdkafka properties: texts, numbers and booleans by name.
+    Properties,
+    /// A table.
+    Section(&'static [Key]),
+    /// An array of tables.
+    Sections(&'static [Key]),
+}
+
+/// What a key is that nobody wrote.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Fallback {
+    /// This, as it would stand in an environment variable.
+    Is(&'static str),
+    /// The number of cores.
+    Cores,
+    /// Absent, which is fine.
+    Unset,
+    /// Absent, which is a problem. A table of this kind is always there, for its own keys to be.
+    Required,
+}
+
+use self::Fallback::{Cores, Is, Required, Unset};
+use self::Kind::{Choice, Field, Integer, List, Properties, Section, Sections, Text};
+
+/// Declares tables of the configuration: a type for serde and its keys as data.
+macro_rules! tables {
+    ($($(#[doc = $about:literal])+ $table:ident {
+        $($(#[doc = $doc:literal])+ $key:ident: $type:ty = $kind:expr, $fallback:expr;)+
+    })+) => {$(
+        $(#[doc = $about])+
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $table {
+            $($(#[doc = $doc])+ pub(super) $key: $type,)+
+        }
+
+        impl $table {
+            /// The keys of this table, in the order in which the README has them.
+            pub(super) const KEYS: &[Key] = &[$(Key {
+                name: stringify!($key),
+                doc: concat!($($doc),+),
+                kind: $kind,
+                fallback: $fallback,
+            },)+];
+        }
+    )+};
+}
+
+tables! {
+    /// The whole file.
+    Raw {
+        /// How to reach Kafka.
+        kafka: Kafka = Section(Kafka::KEYS), Required;
+        /// What to consume; `[[source]]` once for each set of topics that differ in anything else.
+        source: Vec<Source> = Sections(Source::KEYS), Required;
+        /// Where the state log lives, the truth about what was counted.
+        state: State = Section(State::KEYS), Required;
+        /// Where reference snapshots are found.
+        reference: Reference = Section(Reference::KEYS), Required;
+        /// The windows that are scored.
+        windows: Windows = Section(Windows::KEYS), Required;
+        /// When a window counts as complete.
+        alerts: Alerts = Section(Alerts::KEYS), Required;
+        /// Which models are monitored.
+        models: Models = Section(Models::KEYS), Required;
+        /// The HTTP surface: metrics, API, health.
+        http: Http = Section(Http::KEYS), Required;
+        /// Bounds on what the data may make driftd hold and show.
+        limits: Limits = Section(Limits::KEYS), Required;
+        /// What driftd says about itself, to standard error.
+        log: Log = Section(Log::KEYS), Required;
+    }
+
+    /// How to reach Kafka.
+    Kafka {
+        /// Brokers to begin with, each `HOST:PORT`.
+        brokers: Vec<String> = List(1, 64), Required;
+        /// Any librdkafka properties, passed on as they are; they overrule what driftd derives from
+        /// `kafka.tls` and `kafka.sasl`. In environment variables `_` stands for the dot:
+        /// `DRIFTD__KAFKA__PROPERTIES__SOCKET_TIMEOUT_MS`.
+        properties: BTreeMap<String, Hidden> = Properties, Is("");
+        /// TLS to the brokers. The table alone, even empty, turns it on, with the certificate
+        /// authorities of the machine.
+        tls: Option<Tls> = Section(Tls::KEYS), Unset;
+        /// Authentication at the brokers.
+        sasl: Option<Sasl> = Section(Sasl::KEYS), Unset;
+    }
+
+    /// TLS to the brokers.
+    Tls {
+        /// PEM file of the certificate authorities to trust instead of the machine's.
+        ca: Option<String> = Text, Unset;
+        /// PEM file of the client's certificate, where brokers ask for one.
+        certificate: Option<String> = Text, Unset;
+        /// PEM file of the key of that certificate.
+        key: Option<String> = Text, Unset;
+    }
+
+    /// Authentication at the brokers.
+    Sasl {
+        /// How to authenticate.
+        mechanism: String = Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]), Required;
+        /// Who to authenticate as.
+        username: String = Text, Required;
+        /// The password; better in `password_file` or `DRIFTD__KAFKA__SASL__PASSWORD`.
+        password: Option<Hidden> = Kind::Secret, Unset;
+        /// A file with the password; a line feed at its end does not count.
+        password_file: Option<String> = Text, Unset;
+    }
+
+    /// A set of topics read by one consumer group in one format.
+    Source {
+        /// The topics. No two sources read the same one.
+        topics: Vec<String> = List(1, 64), Required;
+        /// The consumer group: all instances with the same group share the work.
+        group: String = Text, Is("driftd");
+        /// Threads that consume and count, each with its own consumer.
+        workers: usize = Integer(1, WORKERS_MAX), Cores;
+        /// What the records are.
+        format: String = Choice(&["json"]), Is("json");
+        /// Where the fields of an event stand, when it is not the native one.
+        fields: Fields = Section(Fields::KEYS), Required;
+        /// Where a partition begins that was never read: `earliest`, `latest`, or a time such as
+        /// `2026-11-23T10:15:00Z` (records with this Kafka timestamp or a later one).
+        start: String = Text, Is("earliest");
+        /// What to do when a topic was recreated or truncated: `stop` reading the partition and say
+        /// so, or `restart` it as something new, which may count events twice.
+        on_truncation: String = Choice(&["stop", "restart"]), Is("stop");
+        /// A topic that gets a copy of each record that is rejected, the reason in its headers.
+        dead_letter_topic: Option<String> = Text, Unset;
+        /// The longest record value in bytes; longer ones are rejected as `oversized`.
+        record_bytes_max: usize = Integer(1024, 16_777_216), Is("1048576");
+        /// How much older than its record an event may be; older ones are rejected as `expired`.
+        event_age_max: Span = Kind::Length("1m", "3650d"), Is("7d");
+    }
+
+    /// Where the fields of an event stand: JSON pointers. For model and version a text that does
+    /// not begin with `/` is a constant; `-` says that events do not have the field.
+    Fields {
+        /// The model: a pointer, or the name of the only model.
+        model: String = Field, Is("/model");
+        /// Its version: a pointer, or the only version.
+        version: String = Field, Is("/version");
+        /// When it happened; where it is absent the record's Kafka timestamp counts.
+        timestamp: String = Field, Is("/ts");
+        /// The unit of timestamps that are numbers.
+        timestamp_unit: String = Choice(&["s", "ms", "us", "ns"]), Is("ms");
+        /// The caller's id of the request.
+        request_id: String = Field, Is("/request_id");
+        /// The object of the features; an empty text is the whole event, but for what the other
+        /// fields claim.
+        features: String = Field, Is("/features");
+        /// The prediction, or the object of the outputs.
+        prediction: String = Field, Is("/prediction");
+        /// How long the call took, in milliseconds.
+        latency: String = Field, Is("/latency_ms");
+        /// How the call ended.
+        status: String = Field, Is("/status");
+    }
+
+    /// Where the state log lives.
+    State {
+        /// `kafka`: in a topic of the same cluster, for any number of instances and without a disk.
+        /// `embedded`: in a directory, for one instance.
+        home: String = Choice(&["kafka", "embedded"]), Is("kafka");
+        /// The topic of the state log, where its home is Kafka; made when it is not there.
+        topic: String = Text, Is("driftd.state");
+        /// The directory of the state log, where its home is embedded; made when it is not there.
+        dir: String = Text, Is("driftd-state");
+        /// How long counts may wait before they are appended.
+        flush_interval: Span = Kind::Length("100ms", "1m"), Is("5s");
+    }
+
+    /// Where reference snapshots are found.
+    Reference {
+        /// A directory, or the URL of an object store (`s3://bucket/prefix`, `gs://`, `az://`),
+        /// that holds `<model>/<version>/{training,baseline}.ref`. Credentials come from the
+        /// environment variables of the store (`AWS_ACCESS_KEY_ID` and the like). Without it each
+        /// model version learns its reference from its first rows.
+        url: Option<String> = Text, Unset;
+        /// How often to look for new and changed references.
+        watch_interval: Span = Kind::Length("1s", "24h"), Is("30s");
+    }
+
+    /// The windows that are scored.
+    Windows {
+        /// Lengths of the windows, each from 5m to 28d and divisible by 12; a window moves in steps
+        /// of a sixth of its length.
+        lengths: Vec<String> = List(1, 8), Is("1h,6h,24h");
+        /// How long the counts of a window are kept behind the newest event of their model version,
+        /// when longer than twice its length.
+        keep: Option<Span> = Kind::Length("10m", "3650d"), Unset;
+    }
+
+    /// When a window counts as complete.
+    Alerts {
+        /// How long to wait for late events before a window is judged.
+        lateness: Span = Kind::Length("1s", "24h"), Is("1m");
+        /// How long a partition without progress may hold back judgement; then it is left out, and
+        /// windows that may lack its events are marked incomplete.
+        wait_max: Span = Kind::Length("1s", "24h"), Is("10m");
+    }
+
+    /// Which models are monitored.
+    Models {
+        /// Globs of the models to let in, such as `fraud-*`; an empty list lets in all.
+        allow: Vec<String> = List(0, 1000), Is("");
+    }
+
+    /// The HTTP surface.
+    Http {
+        /// The address to listen at; port 0 takes a free one and the log says which.
+        listen: String = Text, Is("127.0.0.1:9464");
+    }
+
+    /// Bounds on what the data may make driftd hold and show.
+    Limits {
+        /// Model versions monitored; rows of further ones are counted as not admitted.
+        models_max: u64 = Integer(1, 100_000), Is("1000");
+        /// Series that a model version without a reference may have, and fields that its reference
+        /// does not know where it has one; values of further ones are counted as not admitted.
+        loose_series_max: u64 = Integer(1, 100_000), Is("512");
+        /// Series that have score metrics; beyond it the worst and the firing ones go first, and
+        /// a metric says how many are left out.
+        metric_series_max: usize = Integer(0, 10_000_000), Is("100000");
+        /// A model version without rows for this long is forgotten.
+        silent_after: Span = Kind::Length("10m", "3650d"), Is("7d");
+    }
+
+    /// What driftd says about itself.
+    Log {
+        /// `error`, `warn`, `info`, `debug` or `trace`, also by module: `info,rdkafka=debug`.
+        level: String = Text, Is("info");
+        /// `text` for people, `json` for one object a line.
+        format: String = Choice(&["text", "json"]), Is("text");
+    }
+}
+
+/// A length of time; its text is one of those that [`Length`] reads.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(try_from = "String")]
+pub(super) struct Span(pub(super) Length);
+
+impl TryFrom<String> for Span {
+    type Error = LengthError;
+    fn try_from(text: String) -> Result<Self, LengthError> {
+        text.parse().map(Self)
+    }
+}
+
+/// A text that may be a secret: it has no `Display`, and `Debug` does not show it.
+#[derive(Deserialize, Clone, PartialEq, Eq)]
+#[serde(transparent)]
+pub(super) struct Hidden(pub(super) String);
+
+impl fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// What the reference documentation says of one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyDoc {
+    /// The dotted key; `source[]` stands for each source.
+    pub key: String,
+    /// What may be written.
+    pub allowed: String,
+    /// What it is when it is not written.
+    pub default: String,
+    /// What it means.
+    pub meaning: String,
+}
+
+/// All keys but the tables, in the order of the file.
+pub fn keys() -> Vec<KeyDoc> {
+    let mut docs = Vec::new();
+    document("", Raw::KEYS, &mut docs);
+    docs
+}
+
+fn document(above: &str, keys: &[Key], docs: &mut Vec<KeyDoc>) {
+    for key in keys {
+        let path = format!("{above}{}", key.name);
+        match key.kind {
+            Section(keys) => document(&format!("{path}."), keys, docs),
+            Sections(keys) => document(&format!("{path}[]."), keys, docs),
+            _ => docs.push(KeyDoc {
+                key: path,
+                allowed: key.kind.to_string(),
+                default: key.fallback.to_string(),
+                meaning: key.doc.trim().to_owned(),
+            }),
+        }
+    }
+}
+
+/// What may be written, so that "must be" can stand before it.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text | Self::Secret => f.write_str("a text"),
+            Self::Field => f.write_str("a JSON pointer such as `/features`"),
+            Self::Choice(texts) => {
+                for (i, text) in texts.iter().enumerate() {
+                    let before = match i {
+                        0 => "",
+                        _ if i + 1 == texts.len() => " or ",
+                        _ => ", ",
+                    };
+                    write!(f, "{before}`{text}`")?;
+                }
+                Ok(())
+            }
+            Self::Integer(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Self::Length(min, max) => write!(f, "a length of time from {min} to {max}"),
+            Self::List(0, max) => write!(f, "a list of at most {max} texts"),
+            Self::List(min, max) => write!(f, "a list of {min} to {max} texts"),
+            Self::Properties => f.write_str("a table of texts, numbers and booleans"),
+            Self::Section(_) => f.write_str("a table"),
+            Self::Sections(_) => f.write_str("an array of tables"),
+        }
+    }
+}
+
+impl fmt::Display for Fallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is("") => f.write_str("empty"),
+            Self::Is(text) => write!(f, "`{text}`"),
+            Self::Cores => f.write_str("the number of cores"),
+            Self::Unset => f.write_str("none"),
+            Self::Required => f.write_str("required"),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The engine: fold and scores behind one synchronous call.
+//!
+//! Inputs are the log's records in order and the shell's wish for a new board; outputs are what the
+//! rest of the daemon must hear of. It has no clock, thread or channel of its own: `app` gives it a
+//! thread, `replay` and tests call it directly, so that all of them are the same code.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::board::{Board, ClosedWindow};
+use crate::fold::{self, Effect, Fold, FoldError};
+use crate::key::ModelKey;
+use crate::statelog::record::Configuration;
+use crate::tally::Layouts;
+use crate::time::{Length, Timestamp};
+
+/// What the engine is given.
+#[derive(Debug)]
+pub enum Input {
+    /// The next record of the log.
+    Record(fold::Input),
+    /// The end of the log was reached, as it was when reading began.
+    End,
+    /// Somebody wants a board of what is known now.
+    Publish,
+}
+
+/// What the engine gives back.
+#[derive(Debug)]
+pub enum Output {
+    /// What a record changed outside.
+    Effect(Effect),
+    /// Layouts, base pane and lateness that workers count with from now on.
+    Layouts(Arc<Layouts>, Length, Length),
+    /// A board.
+    Board(Arc<Board>),
+}
+
+/// Fold and scores.
+#[derive(Debug)]
+pub struct Engine {
+    fold: Fold,
+    ready: bool,
+    effects: Vec<Effect>,
+    closed: BTreeMap<ModelKey, Vec<Arc<ClosedWindow>>>,
+}
+
+impl Engine {
+    /// An engine at the start of a log; `config` holds until the log brings one.
+    pub fn new(config: Configuration) -> Self {
+        Self {
+            fold: Fold::new(config),
+            ready: false,
+            effects: Vec::new(),
+            closed: BTreeMap::new(),
+        }
+    }
+
+    /// What is folded.
+    pub fn fold(&self) -> &Fold {
+        &self.fold
+    }
+
+    /// Takes one input; outputs are pushed in the order in which they must take effect.
+    pub fn handle(&mut self, input: Input, outputs: &mut Vec<Output>) -> Result<(), FoldError> {
+        match input {
+            Input::Record(record) => {
+                self.fold.apply(record, &mut self.effects)?;
+                for effect in self.effects.drain(..) {
+                    if effect == Effect::Layouts {
+                        let layouts = Arc::new(self.fold.layouts());
+                        let lateness = self.fold.config.lateness;
+                        outputs.push(Output::Layouts(layouts, self.fold.base_pane(), lateness));
+                    } else {
+                        outputs.push(Output::Effect(effect));
+                    }
+                }
+            }
+            Input::End => self.ready = true,
+            Input::Publish => outputs.push(Output::Board(Arc::new(self.publish()))),
+        }
+        Ok(())
+    }
+
+    /// A board with the windows scored that closed since the last one.
+    fn publish(&mut self) -> Board {
+        let mut board = self.board();
+        if let Some(watermark) = board.watermark.filter(|_| board.ready) {
+            board.closed = self.rescore(&board, watermark);
+            self.closed.clone_from(&board.closed);
+        }
+        board
+    }
+
+    /// A board without scores of closed windows.
+    pub fn board(&self) -> Board {
+        Board {
+            position: self.fold.position,
+            log_time: self.fold.log_time,
+            ready: self.ready,
+            watermark: self.fold.watermark,
+            config: Arc::clone(&self.fold.config),
+            models: self.fold.models.clone(),
+            closed: BTreeMap::new(),
+            topics: self.fold.topics.clone(),
+            chains: self.fold.chains.clone(),
+            left_out: self.fold.left_out().cloned().collect(),
+            accepted: self.fold.accepted,
+            superseded: self.fold.superseded,
+            limit_hits: self.fold.limit_hits,
+        }
+    }
+
+    /// The last closed window of each length of each model version: scored again only where the
+    /// tick or the layout is another one.
+    fn rescore(
+        &self,
+        board: &Board,
+        watermark: Timestamp,
+    ) -> BTreeMap<ModelKey, Vec<Arc<ClosedWindow>>> {
+        let mut closed = BTreeMap::new();
+        for (key, model) in &board.models {
+            let before = self.closed.get(key).map_or(&[][..], Vec::as_slice);
+            let windows = model.windows.iter().map(|panes| {
+                let end = panes.last_tick(watermark);
+                let same = before.iter().find(|old| {
+                    old.window.length == panes.window()
+                        && old.window.end == end
+                        && old.layout == model.layout
+                        && old.references.are(&model.references)
+                });
+                same.map_or_else(|| Arc::new(board.window(model, panes, end)), Arc::clone)
+            });
+            closed.insert(key.clone(), windows.collect());
+        }
+        closed
+    }
+}

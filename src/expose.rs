@@ -1,0 +1,239 @@
+//! The HTTP surface: metrics for Prometheus, JSON for programs, problem documents for mistakes.
+//!
+//! ```text
+//! fold --publish--> Shared (the current Arc<Board>) <--board-- request --spawn_blocking--> answer
+//! ```
+//!
+//! A request takes the board of its moment and works on that alone, so it never calls into the fold
+//! and cannot slow it down; what it may cost is bounded by the constants here and in the parts:
+//!
+//! ```text
+//! guard     connections, idle time, time per request, bytes of a request's head
+//! api       routes; what asks for more than a look runs on few threads beside the runtime's
+//! query     parameters: each known, each at most once, each said what is wrong with it
+//! find      model version, series, window and time on the board
+//! view      the shapes of answers (the only part that names serde)
+//! metrics   the page of Prometheus (the only part that names prometheus)
+//! problem   what is wrong and what to do, as RFC 9457 documents
+//! ```
+//!
+//! Paths, all GET and without side effects; model, version and series are percent-encoded:
+//!
+//! ```text
+//! /metrics  /-/healthy  /-/ready  /api/v1/models  /api/v1/status
+//! /api/v1/models/{model}/versions/{version}/scores
+//! /api/v1/models/{model}/versions/{version}/series/{series}
+//! /api/v1/models/{model}/versions/{version}/series/{series}/history
+//! ```
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Semaphore, oneshot};
+use tokio::time;
+
+use crate::board::Board;
+use crate::config::SurfaceLimits;
+
+mod api;
+mod find;
+mod guard;
+pub mod metrics;
+mod problem;
+mod query;
+pub mod view;
+
+#[cfg(test)]
+mod fixture;
+
+/// Requests that may compute at the same time; further ones wait for [`COMPUTE_WAIT_MAX`] and are
+/// then told to come back.
+const COMPUTE_MAX: usize = 4;
+
+/// How long a request waits to compute.
+const COMPUTE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// How long requests under way may take to end once the server is told to stop; then they are cut.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Why there is no surface.
+#[derive(Debug, thiserror::Error)]
+pub enum ExposeError {
+    /// Another process listens there.
+    #[error(
+        "cannot listen on {0}: another process does; stop it, or set `http.listen` to another \
+         port (port 0 takes a free one)"
+    )]
+    InUse(SocketAddr),
+    /// The port needs privileges.
+    #[error(
+        "cannot listen on {0}: not permitted; set `http.listen` to a port above 1023, or give \
+         driftd the capability CAP_NET_BIND_SERVICE"
+    )]
+    NotPermitted(SocketAddr),
+    /// The address is not one of this machine.
+    #[error(
+        "cannot listen on {0}: this machine has no such address; set `http.listen` to one that it \
+         has, 127.0.0.1 for this machine only or 0.0.0.0 for all"
+    )]
+    NoSuchAddress(SocketAddr),
+    /// Something else.
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] io::Error),
+    /// Serving ended by itself.
+    #[error("the HTTP surface stopped")]
+    Serve(#[source] io::Error),
+}
+
+/// What this instance knows of a partition that it consumes, or stopped consuming.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionView {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// Whether it is assigned to this instance.
+    pub assigned: bool,
+    /// The position of the next record to be read.
+    pub position: i64,
+    /// The position after the last record that can be read, once known.
+    pub high: Option<i64>,
+    /// Records between the two, once known.
+    pub lag: Option<i64>,
+    /// Whether all that can be read was read.
+    pub at_end: bool,
+    /// Why it is no longer read: a bounded reason such as `truncated`.
+    pub stopped: Option<Arc<str>>,
+}
+
+type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// What only this instance knows, asked when it is shown: never part of the board, since all
+/// replicas have the same board.
+#[derive(Clone)]
+struct Local {
+    partitions: Ask<Vec<PartitionView>>,
+    append_errors: Ask<u64>,
+    fold_lag: Ask<Option<u64>>,
+}
+
+/// What the server reads; shared with those who write it.
+pub struct Shared {
+    /// A std lock, since it is held only to clone or replace a pointer.
+    board: RwLock<Option<Arc<Board>>>,
+    local: RwLock<Local>,
+    compute: Arc<Semaphore>,
+    /// Scrapes render one after the other: the second one finds what the first has cached.
+    page: Arc<Mutex<metrics::Page>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let position = self.board().map(|board| board.position);
+        f.debug_struct("Shared")
+            .field("position", &position)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Nothing to show yet.
+    pub fn new(limits: SurfaceLimits) -> Self {
+        Self {
+            board: RwLock::new(None),
+            local: RwLock::new(Local {
+                partitions: Arc::new(Vec::new),
+                append_errors: Arc::new(|| 0),
+                fold_lag: Arc::new(|| None),
+            }),
+            compute: Arc::new(Semaphore::new(COMPUTE_MAX)),
+            page: Arc::new(Mutex::new(metrics::Page::new(limits))),
+        }
+    }
+
+    /// Shows this board from now on; requests under way keep the one that they took.
+    pub fn publish(&self, board: Arc<Board>) {
+        let before = self
+            .board
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(board);
+        // freed outside of the lock: it may be the last one to hold panes that were evicted
+        drop(before);
+    }
+
+    /// The current board.
+    pub fn board(&self) -> Option<Arc<Board>> {
+        self.board
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Says how to ask for the partitions of this instance; it must answer at once.
+    pub fn set_source(&self, status: impl Fn() -> Vec<PartitionView> + Send + Sync + 'static) {
+        self.set_local(|local| local.partitions = Arc::new(status));
+    }
+
+    /// Says how to ask for the number of failed appends to the state log.
+    pub fn set_append_errors(&self, errors: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.set_local(|local| local.append_errors = Arc::new(errors));
+    }
+
+    /// Says how to ask for the records of the state log not folded yet, where that is known.
+    pub fn set_fold_lag(&self, lag: impl Fn() -> Option<u64> + Send + Sync + 'static) {
+        self.set_local(|local| local.fold_lag = Arc::new(lag));
+    }
+
+    fn set_local(&self, change: impl FnOnce(&mut Local)) {
+        change(&mut self.local.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn local(&self) -> Local {
+        self.local
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+/// Listens; the port of the result tells which one a configured port 0 became.
+pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ExposeError> {
+    TcpListener::bind(listen)
+        .await
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => ExposeError::InUse(listen),
+            io::ErrorKind::PermissionDenied => ExposeError::NotPermitted(listen),
+            io::ErrorKind::AddrNotAvailable => ExposeError::NoSuchAddress(listen),
+            _ => ExposeError::Listen(listen, error),
+        })
+}
+
+/// Answers requests until `shutdown` is done, and then those under way, for [`DRAIN_MAX`] at most.
+pub async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), ExposeError> {
+    let (stopping, stopped) = oneshot::channel::<()>();
+    let signal = async move {
+        shutdown.await;
+        drop(stopping);
+    };
+    let listener = guard::Listener::new(listener);
+    let server = axum::serve(listener, api::router(shared)).with_graceful_shutdown(signal);
+    let cut = async move {
+        // an error is what is waited for: nothing is ever sent
+        drop(stopped.await);
+        time::sleep(DRAIN_MAX).await;
+    };
+    tokio::select! {
+        ended = server => ended.map_err(ExposeError::Serve),
+        () = pin!(cut) => Ok(()),
+    }
+}

@@ -1,0 +1,244 @@
+//! Routes: what is at which path, and how a request becomes an answer.
+//!
+//! ```text
+//! path and parameters --query--> checked --find--> a place on the board --view--> JSON
+//! ```
+//!
+//! Health is answered at once. Everything that adds up or renders runs on a blocking thread, on
+//! [`COMPUTE_MAX`] of them at most, with the board of the moment at which it began.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderValue, Method, Uri, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::{task, time};
+use tracing::error;
+
+use crate::board::Board;
+use crate::expose::find::{self, Default, Ends};
+use crate::expose::problem::Problem;
+use crate::expose::query::{Params, path_of};
+use crate::expose::view::{self, HistoryAsked, ScoresAsked};
+use crate::expose::{COMPUTE_WAIT_MAX, Shared, guard, metrics};
+use crate::time::{Length, Timestamp};
+
+type Pairs = Query<Vec<(String, String)>>;
+type Answer = Result<Response, Problem>;
+type Version = Result<Path<(String, String)>, PathRejection>;
+type Series = Result<Path<(String, String, String)>, PathRejection>;
+
+/// All paths.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/metrics", get(page))
+        .route("/-/healthy", get(healthy))
+        .route("/-/ready", get(ready))
+        .route("/api/v1/models", get(models))
+        .route(
+            "/api/v1/models/{model}/versions/{version}/scores",
+            get(scores),
+        )
+        .route(
+            "/api/v1/models/{model}/versions/{version}/series/{series}",
+            get(series),
+        )
+        .route(
+            "/api/v1/models/{model}/versions/{version}/series/{series}/history",
+            get(history),
+        )
+        .route("/api/v1/status", get(status))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(guard::guard))
+        .with_state(shared)
+}
+
+async fn unknown_path(uri: Uri) -> Problem {
+    Problem::UnknownPath(uri.path().to_owned())
+}
+
+async fn wrong_method(method: Method) -> Problem {
+    Problem::Method(method.to_string())
+}
+
+async fn healthy() -> &'static str {
+    "driftd is running\n"
+}
+
+async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, Problem> {
+    folded(&shared).map(|_board| "driftd is ready\n")
+}
+
+async fn page(State(shared): State<Arc<Shared>>) -> Answer {
+    let board = shared.board().filter(|board| board.ready);
+    let local = shared.local();
+    let mut page = Arc::clone(&shared.page).lock_owned().await;
+    let text = blocking(move || Ok(page.render(board.as_deref(), &local))).await?;
+    let kind = (
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(metrics::MEDIA_TYPE),
+    );
+    Ok(([kind], text).into_response())
+}
+
+async fn status(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answer {
+    Params::new(pairs, &[])?;
+    let permit = room(&shared).await?;
+    blocking(move || {
+        let _held = permit;
+        let (board, local) = (shared.board(), shared.local());
+        let partitions = (local.partitions)();
+        let status = view::status(board.as_deref(), &partitions, (local.append_errors)());
+        Ok(Json(status).into_response())
+    })
+    .await
+}
+
+async fn models(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answer {
+    let params = Params::new(pairs, &["limit", "after"])?;
+    let (limit, after) = (params.limit()?, params.after_model()?);
+    compute(&shared, move |board| {
+        Ok(Json(view::models(board, after, limit)).into_response())
+    })
+    .await
+}
+
+async fn scores(State(shared): State<Arc<Shared>>, at: Version, Query(pairs): Pairs) -> Answer {
+    let Path((model, version)) = at.map_err(|_not_utf8| Problem::PathEncoding)?;
+    let known = ["window", "at", "sort", "reference", "limit", "after"];
+    let params = Params::new(pairs, &known)?;
+    let (window, at) = (params.parsed("window")?, params.parsed("at")?);
+    let asked = ScoresAsked {
+        sort: params.sort()?,
+        reference: params.reference()?,
+        limit: params.limit()?,
+        after: params.after_entry()?,
+    };
+    compute(&shared, move |board| {
+        let model = find::model(board, &model, &version)?;
+        if let Some(role) = asked.reference
+            && model.references.of(role).is_none()
+        {
+            return Err(Problem::reference(model, role.as_str()));
+        }
+        let panes = find::panes(model, window, Default::Longest)?;
+        // the pages of a list are all of the window of the first one
+        let at: Option<Timestamp> = at.or(asked.after.as_ref().map(|cursor| cursor.end));
+        let end = Ends::of(board, model, panes)?.by(at, panes)?;
+        let closed = board.window(model, panes, end);
+        Ok(Json(view::scores(model, &closed, &asked)?).into_response())
+    })
+    .await
+}
+
+async fn series(State(shared): State<Arc<Shared>>, at: Series, Query(pairs): Pairs) -> Answer {
+    let Path((model, version, series)) = at.map_err(|_not_utf8| Problem::PathEncoding)?;
+    let params = Params::new(pairs, &["window", "at", "reference"])?;
+    let (window, at) = (params.parsed("window")?, params.parsed("at")?);
+    let role = params.reference()?;
+    compute(&shared, move |board| {
+        let model = find::model(board, &model, &version)?;
+        let panes = find::panes(model, window, Default::Longest)?;
+        let end = Ends::of(board, model, panes)?.by(at, panes)?;
+        let closed = board.window(model, panes, end);
+        let reference = view::reference(model, role)?;
+        let found = view::series(model, &closed, reference, &series);
+        let found = found.ok_or_else(|| Problem::UnknownSeries {
+            key: model.key.clone(),
+            series,
+            list: format!(
+                "{}/scores?window={}&at={end}",
+                path_of(&model.key),
+                panes.window()
+            ),
+        })?;
+        Ok(Json(found).into_response())
+    })
+    .await
+}
+
+async fn history(State(shared): State<Arc<Shared>>, at: Series, Query(pairs): Pairs) -> Answer {
+    let Path((model, version, series)) = at.map_err(|_not_utf8| Problem::PathEncoding)?;
+    let params = Params::new(pairs, &["window", "from", "to", "step", "reference"])?;
+    let (from, to) = (params.parsed("from")?, params.parsed("to")?);
+    let (window, step) = (params.parsed("window")?, params.parsed::<Length>("step")?);
+    let role = params.reference()?;
+    compute(&shared, move |board| {
+        let model = find::model(board, &model, &version)?;
+        let panes = find::panes(model, window, Default::Shortest)?;
+        let step = step.unwrap_or(panes.step());
+        if !step.is_multiple_of(panes.step()) {
+            let (least, window) = (panes.step(), panes.window());
+            let reason = format!("{step} is not a multiple of {least}, the step of {window}");
+            return Err(Problem::parameter("step", reason));
+        }
+        let reference = view::reference(model, role)?;
+        let ticks = Ends::of(board, model, panes)?.ticks(from, to, step)?;
+        let asked = HistoryAsked {
+            panes,
+            reference,
+            series: &series,
+            step,
+        };
+        let found = view::history(board, model, &asked, &ticks);
+        let found = found.ok_or_else(|| Problem::UnknownSeries {
+            key: model.key.clone(),
+            series: series.clone(),
+            list: format!("{}/scores?window={}", path_of(&model.key), panes.window()),
+        })?;
+        Ok(Json(found).into_response())
+    })
+    .await
+}
+
+/// The board, once the state log is folded.
+fn folded(shared: &Shared) -> Result<Arc<Board>, Problem> {
+    let board = shared.board();
+    let position = board.as_ref().map(|board| board.position);
+    board
+        .filter(|board| board.ready)
+        .ok_or(Problem::NotReady(position))
+}
+
+/// Room to compute in, or that there is none for a while.
+async fn room(shared: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
+    let permit = Arc::clone(&shared.compute).acquire_owned();
+    match time::timeout(COMPUTE_WAIT_MAX, permit).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(Problem::Busy),
+    }
+}
+
+/// Computes an answer from the current board.
+async fn compute(shared: &Shared, work: impl FnOnce(&Board) -> Answer + Send + 'static) -> Answer {
+    // not before there is room: what waits must not hold an old board
+    folded(shared)?;
+    let permit = room(shared).await?;
+    let board = folded(shared)?;
+    blocking(move || {
+        // given back when the work ends, also where the request has long been given up
+        let _held = permit;
+        work(&board)
+    })
+    .await
+}
+
+/// Runs `work` beside the threads that serve; a panic in it is told to this client only.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    task::spawn_blocking(work).await.unwrap_or_else(|panicked| {
+        error!(error = %panicked, "request failed");
+        Err(Problem::Fault)
+    })
+}
+
+#[cfg(test)]
+mod tests;

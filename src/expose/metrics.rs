@@ -1,0 +1,143 @@
+//! The page of Prometheus: what there is, and how it is read off the board.
+//!
+//! The page is made from the board at each scrape, so a series that goes away is gone from the page,
+//! and nothing has to be unregistered. [`METRICS`] says of every metric its name, labels, type and
+//! meaning; whoever adds a sample names an entry of it.
+//!
+//! ```text
+//! scores    change when windows close    rendered once for each set of closed windows, then kept
+//! the rest  changes all the time         a few lines a topic, partition and model version
+//! ```
+//!
+//! A *score series* is one series in one window against one reference. While there are no more of
+//! them than `limits.metric_series_max` all are exported, else the worst by adjusted PSI, over all
+//! model versions; `driftd_series_omitted` says how many are left out. Each set of windows is ranked
+//! afresh: a series near the limit may come and go, until ranking prefers those that were shown.
+
+use prometheus::TextEncoder;
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Sample, MetricFamily, MetricType};
+use tracing::error;
+
+use crate::board::Board;
+use crate::config::SurfaceLimits;
+use crate::expose::Local;
+
+mod folded;
+mod local;
+mod scores;
+mod table;
+
+pub use self::table::{Kind, METRICS, Metric};
+
+/// The media type of the page: version 0.0.4 of the text format.
+pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// The page, with what of it is kept between scrapes.
+pub(super) struct Page {
+    scores: scores::Rendered,
+    process: ProcessCollector,
+}
+
+impl Page {
+    pub(super) fn new(limits: SurfaceLimits) -> Self {
+        Self {
+            scores: scores::Rendered::new(limits.metric_series_max),
+            process: ProcessCollector::for_self(),
+        }
+    }
+
+    /// The page of now; `board` is the one to show, once the state log is folded.
+    pub(super) fn render(&mut self, board: Option<&Board>, local: &Local) -> String {
+        let mut page = Text::default();
+        local::write(&mut page, local, board.is_some());
+        page.families(&self.process.collect());
+        if let Some(board) = board {
+            folded::write(&mut page, board);
+            page.0.push_str(self.scores.of(board));
+        }
+        page.0
+    }
+}
+
+/// The text of a page, or of a part of it.
+#[derive(Debug, Default)]
+struct Text(String);
+
+impl Text {
+    /// Writes all samples of a metric; without any, there is no such metric.
+    fn metric(&mut self, metric: &Metric, samples: impl IntoIterator<Item = Sample>) {
+        let samples: Vec<_> = samples.into_iter().collect();
+        let mut family = MetricFamily::default();
+        family.set_name(metric.name.to_owned());
+        family.set_help(metric.help.to_owned());
+        family.set_field_type(match metric.kind {
+            Kind::Counter => MetricType::COUNTER,
+            Kind::Gauge => MetricType::GAUGE,
+        });
+        family.set_metric(samples);
+        self.families(&[family]);
+    }
+
+    fn families(&mut self, families: &[MetricFamily]) {
+        for family in families
+            .iter()
+            .filter(|family| !family.get_metric().is_empty())
+        {
+            let one = std::slice::from_ref(family);
+            if let Err(error) = TextEncoder::new().encode_utf8(one, &mut self.0) {
+                error!(metric = family.name(), %error, "metric not written");
+            }
+        }
+    }
+}
+
+impl Metric {
+    /// A sample; the labels are in the order of [`Metric::labels`].
+    fn sample(&self, labels: &[&str], value: f64) -> Sample {
+        debug_assert_eq!(
+            labels.len(),
+            self.labels.len(),
+            "{} has other labels",
+            self.name
+        );
+        let pairs = self.labels.iter().zip(labels).map(|(name, text)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value((*text).to_owned());
+            pair
+        });
+        let mut sample = Sample::from_label(pairs.collect());
+        match self.kind {
+            Kind::Counter => {
+                let mut counter = Counter::default();
+                counter.set_value(value);
+                sample.set_counter(counter);
+            }
+            Kind::Gauge => {
+                let mut gauge = Gauge::default();
+                gauge.set_value(value);
+                sample.set_gauge(gauge);
+            }
+        }
+        sample
+    }
+}
+
+/// A count as a value.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "values of metrics are floats: exact up to 2^53"
+)]
+const fn real(count: u64) -> f64 {
+    count as f64
+}
+
+/// A flag as a value.
+const fn flag(set: bool) -> f64 {
+    if set { 1.0 } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests;

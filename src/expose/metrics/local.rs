@@ -1,0 +1,40 @@
+//! What only this instance knows: there before the state log is folded, and different on each.
+
+use super::table::{
+    BUILD_INFO, CONSUMER_LAG, FOLD_LAG, PARTITION_STOPPED, READY, STATE_APPEND_ERRORS,
+};
+use super::{Text, flag, real};
+use crate::expose::Local;
+
+/// Writes what this instance knows.
+pub(super) fn write(page: &mut Text, local: &Local, ready: bool) {
+    page.metric(
+        &BUILD_INFO,
+        [BUILD_INFO.sample(&[env!("CARGO_PKG_VERSION")], 1.0)],
+    );
+    page.metric(&READY, [READY.sample(&[], flag(ready))]);
+    let errors = (local.append_errors)();
+    page.metric(
+        &STATE_APPEND_ERRORS,
+        [STATE_APPEND_ERRORS.sample(&[], real(errors))],
+    );
+    let lag = (local.fold_lag)();
+    page.metric(&FOLD_LAG, lag.map(|lag| FOLD_LAG.sample(&[], real(lag))));
+
+    let partitions = (local.partitions)();
+    let assigned = partitions.iter().filter(|partition| partition.assigned);
+    let lags = assigned.filter_map(|one| {
+        let lag = u64::try_from(one.lag?.max(0)).ok()?;
+        Some(CONSUMER_LAG.sample(&[&one.topic, &one.partition.to_string()], real(lag)))
+    });
+    page.metric(&CONSUMER_LAG, lags);
+    let stopped = partitions.iter().filter_map(|one| {
+        let labels = [
+            &*one.topic,
+            &one.partition.to_string(),
+            one.stopped.as_deref()?,
+        ];
+        Some(PARTITION_STOPPED.sample(&labels, 1.0))
+    });
+    page.metric(&PARTITION_STOPPED, stopped);
+}

@@ -1,0 +1,158 @@
+//! The scores of the last closed windows: most of the page, and what changes least.
+
+use std::sync::Arc;
+
+use super::table::{
+    INVALID_RATIO, JS_DISTANCE, KS_DISTANCE, MISSING_RATIO, Metric, NOVEL_RATIO, PSI, PSI_ADJUSTED,
+    SERIES_OMITTED, WASSERSTEIN_SIGMA,
+};
+use super::{Text, real};
+use crate::board::{Board, ClosedWindow};
+use crate::expose::view::{novel, ratio, shown};
+use crate::key::ModelKey;
+use crate::layout::SeriesLayout;
+use crate::score::{NumericScores, Scored, Scores};
+
+/// A score, where it exists.
+type Value = (Metric, fn(&Entry<'_>) -> Option<f64>);
+
+const VALUES: [Value; 8] = [
+    (PSI, |entry| Some(entry.scores()?.psi)),
+    (PSI_ADJUSTED, |entry| {
+        Some(shown(entry.scores()?.psi_adjusted))
+    }),
+    (KS_DISTANCE, |entry| Some(entry.numeric()?.ks.lo)),
+    (JS_DISTANCE, |entry| Some(entry.scores()?.js_distance_bits)),
+    (WASSERSTEIN_SIGMA, |entry| {
+        entry.numeric()?.wasserstein_sigma
+    }),
+    (MISSING_RATIO, |entry| {
+        ratio(entry.scored.tallied.missing, entry.scored.tallied.rows)
+    }),
+    (INVALID_RATIO, |entry| {
+        ratio(entry.scored.tallied.invalid, entry.scored.tallied.rows)
+    }),
+    (NOVEL_RATIO, |entry| {
+        ratio(
+            novel(entry.layout, &entry.scored.tallied)?,
+            entry.scored.tallied.rows,
+        )
+    }),
+];
+
+/// The text of the scores, and the windows that it is of.
+pub(super) struct Rendered {
+    series_max: usize,
+    of: Vec<Arc<ClosedWindow>>,
+    text: String,
+}
+
+impl Rendered {
+    pub(super) fn new(series_max: usize) -> Self {
+        Self {
+            series_max,
+            of: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    /// The text of the windows of `board`.
+    pub(super) fn of(&mut self, board: &Board) -> &str {
+        let windows = || board.closed.values().flatten();
+        // they are immutable and held here, so an address means one window
+        let same = windows()
+            .map(Arc::as_ptr)
+            .eq(self.of.iter().map(Arc::as_ptr));
+        if self.text.is_empty() || !same {
+            self.text = write(board, self.series_max);
+            self.of = windows().cloned().collect();
+        }
+        &self.text
+    }
+}
+
+/// A series in a window against a reference.
+struct Entry<'a> {
+    key: &'a ModelKey,
+    layout: &'a SeriesLayout,
+    /// As it is written.
+    window: &'a str,
+    scored: &'a Scored,
+}
+
+impl Entry<'_> {
+    fn scores(&self) -> Option<&Scores> {
+        self.scored.scores.as_ref().ok()
+    }
+
+    fn numeric(&self) -> Option<&NumericScores> {
+        self.scores()?.numeric.as_ref()
+    }
+
+    /// The adjusted PSI, and below all of them where there is none.
+    fn impact(&self) -> f64 {
+        self.scores()
+            .map_or(f64::NEG_INFINITY, |scores| scores.psi_adjusted)
+    }
+}
+
+fn write(board: &Board, series_max: usize) -> String {
+    let windows: Vec<_> = board
+        .closed
+        .iter()
+        .flat_map(|(key, windows)| windows.iter().map(move |closed| (key, closed)))
+        .map(|(key, closed)| (key, closed, closed.window.length.to_string()))
+        .collect();
+    let all = windows.iter().flat_map(|(key, closed, window)| {
+        closed.scores.iter().filter_map(move |scored| {
+            // the layout is that of the references that the window was scored against
+            let layout = closed
+                .references
+                .iter()
+                .next()?
+                .layout
+                .series()
+                .get(scored.series)?;
+            Some(Entry {
+                key,
+                layout,
+                window,
+                scored,
+            })
+        })
+    });
+    let (entries, omitted) = worst(all.collect(), series_max);
+    let mut page = Text::default();
+    // one metric after the other: the samples of all of them at once would take eight times as much
+    for (metric, value) in &VALUES {
+        let samples = entries.iter().filter_map(|entry| {
+            let labels = [
+                entry.key.model.as_str(),
+                entry.key.version.as_str(),
+                entry.layout.name(),
+                entry.window,
+                entry.scored.against.as_str(),
+            ];
+            Some(metric.sample(&labels, value(entry)?))
+        });
+        page.metric(metric, samples);
+    }
+    page.metric(&SERIES_OMITTED, [SERIES_OMITTED.sample(&[], real(omitted))]);
+    page.0
+}
+
+/// The `max` worst entries, in the order in which they came, and how many others there are.
+fn worst(entries: Vec<Entry<'_>>, max: usize) -> (Vec<Entry<'_>>, u64) {
+    let omitted = entries.len().saturating_sub(max);
+    if omitted == 0 {
+        return (entries, 0);
+    }
+    let mut ranked: Vec<_> = entries.into_iter().enumerate().collect();
+    ranked.sort_by(|(m, a), (n, b)| b.impact().total_cmp(&a.impact()).then(m.cmp(n)));
+    ranked.truncate(max);
+    ranked.sort_by_key(|(place, _)| *place);
+    (
+        ranked.into_iter().map(|(_, entry)| entry).collect(),
+        omitted as u64,
+    )
+}

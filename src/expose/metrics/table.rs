@@ -1,0 +1,128 @@
+//! All metrics: name, labels, type and what a value means.
+//!
+//! The README's table is checked against this one, and so is every page in the tests.
+
+/// What a value may do from one scrape to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grow, over restarts too where it comes from the state log.
+    Counter,
+    /// Anything.
+    Gauge,
+}
+
+impl Kind {
+    /// The name in the text format.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+        }
+    }
+}
+
+/// A metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// What a value means.
+    pub help: &'static str,
+}
+
+const SCORE: &[&str] = &["model", "version", "series", "window", "reference"];
+const WINDOW: &[&str] = &["model", "version", "window"];
+const TOPIC: &[&str] = &["topic"];
+const PARTITION: &[&str] = &["topic", "partition"];
+
+macro_rules! metrics {
+    ($($id:ident, $name:literal, $kind:ident, $labels:expr, $help:literal;)+) => {
+        $(pub(super) const $id: Metric = Metric {
+            name: concat!("driftd_", $name),
+            kind: Kind::$kind,
+            labels: $labels,
+            help: $help,
+        };)+
+
+        /// All metrics of driftd; the page has those of the process (`process_*`) besides.
+        pub const METRICS: &[Metric] = &[$($id),+];
+    };
+}
+
+metrics! {
+    PSI, "psi", Gauge, SCORE,
+        "Population stability index of the last closed window against the reference, over its \
+         deciles or categories, Jeffreys-smoothed, natural logarithm. 0 is no change.";
+    PSI_ADJUSTED, "psi_adjusted", Gauge, SCORE,
+        "PSI less what it would be on average if nothing had changed, at least 0: comparable \
+         between windows of different size.";
+    KS_DISTANCE, "ks_distance", Gauge, SCORE,
+        "Kolmogorov-Smirnov distance at the bins' edges, 0 to 1: the true distance is at least \
+         this. Numeric series only.";
+    JS_DISTANCE, "js_distance", Gauge, SCORE,
+        "Jensen-Shannon distance (the root of the divergence in bits), 0 to 1.";
+    WASSERSTEIN_SIGMA, "wasserstein_sigma", Gauge, SCORE,
+        "Wasserstein-1 distance in standard deviations of the reference. Numeric series only.";
+    MISSING_RATIO, "missing_ratio", Gauge, SCORE,
+        "Share of the rows of the last closed window without a value: null, or absent where the \
+         event has the object that should hold it.";
+    INVALID_RATIO, "invalid_ratio", Gauge, SCORE,
+        "Share of the rows of the last closed window with a value of another type than the \
+         reference's.";
+    NOVEL_RATIO, "novel_ratio", Gauge, SCORE,
+        "Share of the rows of the last closed window with a category that the reference never \
+         saw. Categorical and boolean series only.";
+    SERIES_OMITTED, "series_omitted", Gauge, &[],
+        "Score series (series, window, reference) left out because there are more than \
+         limits.metric_series_max; the worst are kept.";
+    WINDOW_ROWS, "window_rows", Gauge, WINDOW,
+        "Rows in the last closed window that can be scored: what its scores stand on.";
+    WINDOW_END, "window_end_timestamp_seconds", Gauge, WINDOW,
+        "End of the last closed window in event time, seconds since 1970.";
+    WINDOW_COMPLETE, "window_complete", Gauge, WINDOW,
+        "1 if the last closed window was complete when it closed: all of it kept and no \
+         partition left out; else 0.";
+    MODEL_LAST_EVENT, "model_last_event_timestamp_seconds", Gauge, &["model", "version"],
+        "Largest event time of the model version, seconds since 1970.";
+    MODEL_INFO, "model_info", Gauge, &["model", "version", "reference"],
+        "Always 1. The label reference says what there is to compare with: training, baseline, \
+         both or none.";
+    RECORDS, "records_total", Counter, TOPIC,
+        "Kafka records counted, rejected ones included, each exactly once.";
+    ROWS, "rows_total", Counter, TOPIC,
+        "Rows decoded from these records.";
+    RECORDS_REJECTED, "records_rejected_total", Counter, &["topic", "reason"],
+        "Records that gave no rows, by reason.";
+    ROWS_LATE, "rows_late_total", Counter, TOPIC,
+        "Rows whose event time was behind their record's Kafka timestamp by more than \
+         alerts.lateness. They are counted like any other.";
+    RECORDS_LOST, "records_lost_total", Counter, TOPIC,
+        "Offsets that Kafka's retention took before they were read.";
+    ROWS_UNADMITTED, "rows_unadmitted_total", Counter, TOPIC,
+        "Rows of model versions beyond limits.models_max, or not in models.allow.";
+    ROWS_BEYOND_HORIZON, "rows_beyond_horizon_total", Counter, TOPIC,
+        "Rows too old or too far ahead for every window that is kept.";
+    WATERMARK, "watermark_timestamp_seconds", Gauge, PARTITION,
+        "How far event time has come on the partition, less alerts.lateness, seconds since 1970.";
+    LIMIT_HITS, "limit_hits_total", Counter, &["limit"],
+        "How often a limit kept something out: models, loose_series.";
+    STATE_RECORDS, "state_records_total", Counter, &["result"],
+        "Deltas in the state log by what became of them: accepted were counted, superseded had \
+         been counted before and had no effect.";
+    READY, "ready", Gauge, &[],
+        "1 once the state log is folded; before that there are no metrics that come from it.";
+    BUILD_INFO, "build_info", Gauge, &["version"],
+        "Always 1.";
+    CONSUMER_LAG, "consumer_lag_records", Gauge, PARTITION,
+        "Records of the partition not yet read; only on the instance that reads it.";
+    PARTITION_STOPPED, "partition_stopped", Gauge, &["topic", "partition", "reason"],
+        "1 while this instance does not read the partition, for this reason.";
+    STATE_APPEND_ERRORS, "state_append_errors_total", Counter, &[],
+        "Appends to the state log by this instance that failed; they are tried again.";
+    FOLD_LAG, "fold_lag_records", Gauge, &[],
+        "Records of the state log that this instance has not folded yet.";
+}

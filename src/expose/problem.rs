@@ -1,0 +1,178 @@
+//! What is wrong with a request, and what to do: one document of RFC 9457 each.
+//!
+//! ```text
+//! {"type":"urn:driftd:problem:unknown-window","title":"No such window","status":400,
+//!  "detail":"there are no windows of 2h; there are: 1h, 6h, 24h"}
+//! ```
+//!
+//! `type` is for programs and never changes, `detail` is for people.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::expose::view;
+use crate::fold::model::{ModelState, References};
+use crate::key::ModelKey;
+use crate::time::{Length, Timestamp};
+
+/// The media type of a problem document.
+const MEDIA_TYPE: &str = "application/problem+json";
+
+/// After how many seconds to come back where that may help.
+const RETRY_AFTER_SECONDS: u16 = 5;
+
+/// What is wrong; the text is the `detail`.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("there is nothing at `{0}`; see /api/v1/models, /api/v1/status and /metrics")]
+    UnknownPath(String),
+    #[error("{0} is not possible here; use GET")]
+    Method(String),
+    #[error("a part of the path is not UTF-8 once percent-decoded; encode names as UTF-8")]
+    PathEncoding,
+    #[error("`{name}` is not a parameter of this path; {known}")]
+    UnknownParameter { name: String, known: String },
+    #[error("parameter `{0}` is there twice; give it once")]
+    TwiceParameter(String),
+    #[error("parameter `{name}`: {reason}")]
+    Parameter { name: &'static str, reason: String },
+    #[error("there are no windows of {asked}; there are: {known}")]
+    UnknownWindow { asked: Length, known: String },
+    #[error(
+        "model `{model}` has no version `{version}` here; see /api/v1/models: one that is silent \
+         for limits.silent_after is forgotten"
+    )]
+    UnknownModel { model: String, version: String },
+    #[error("model version `{key}` has no series `{series}` in this window; see {list}")]
+    UnknownSeries {
+        key: ModelKey,
+        series: String,
+        list: String,
+    },
+    #[error("model version `{key}` has no {asked} reference; it has {known}")]
+    UnknownReference {
+        key: ModelKey,
+        asked: &'static str,
+        known: &'static str,
+    },
+    #[error("no window of {window} that ends by {at} is kept; ends are kept {}", range(*kept))]
+    NotKept {
+        at: Timestamp,
+        window: Length,
+        kept: Option<(Timestamp, Timestamp)>,
+    },
+    #[error("event time has not begun for model version `{0}`; come back when rows have arrived")]
+    NoTime(ModelKey),
+    #[error("{points} points, more than {max}; ask for a shorter range, or a step of {step}")]
+    TooManyPoints { points: u64, max: u64, step: Length },
+    #[error("the state log is not folded yet{}; come back soon", so_far(*.0))]
+    NotReady(Option<u64>),
+    #[error("too many requests are being computed; come back soon, or ask for less at once")]
+    Busy,
+    #[error("no answer within {0} s; ask for less at once")]
+    Slow(u64),
+    #[error("path and query have more than {0} bytes")]
+    LongUri(usize),
+    #[error("the header fields have more than {0} bytes")]
+    LargeHeaders(usize),
+    #[error("driftd has a fault; see its log")]
+    Fault,
+}
+
+impl Problem {
+    /// That a parameter cannot be read, and why.
+    pub(super) fn parameter(name: &'static str, reason: impl Into<String>) -> Self {
+        Self::Parameter {
+            name,
+            reason: reason.into(),
+        }
+    }
+
+    /// That a model version has no such reference.
+    pub(super) fn reference(model: &ModelState, asked: &'static str) -> Self {
+        let known = references(&model.references);
+        Self::UnknownReference {
+            key: model.key.clone(),
+            asked,
+            known,
+        }
+    }
+
+    /// Status, the end of the type, and the title.
+    const fn class(&self) -> (StatusCode, &'static str, &'static str) {
+        let (bad, none) = (StatusCode::BAD_REQUEST, StatusCode::NOT_FOUND);
+        let later = StatusCode::SERVICE_UNAVAILABLE;
+        match self {
+            Self::UnknownPath(_) => (none, "unknown-path", "No such path"),
+            Self::Method(_) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "wrong-method",
+                "Method not allowed",
+            ),
+            Self::PathEncoding => (bad, "bad-path", "Path not readable"),
+            Self::UnknownParameter { .. } | Self::TwiceParameter(_) | Self::Parameter { .. } => {
+                (bad, "bad-parameter", "Bad parameter")
+            }
+            Self::UnknownWindow { .. } => (bad, "unknown-window", "No such window"),
+            Self::UnknownModel { .. } => (none, "unknown-model", "No such model version"),
+            Self::UnknownSeries { .. } => (none, "unknown-series", "No such series"),
+            Self::UnknownReference { .. } => (none, "unknown-reference", "No such reference"),
+            Self::NotKept { .. } => (bad, "not-kept", "Time not kept"),
+            Self::NoTime(_) => (none, "no-time", "No window yet"),
+            Self::TooManyPoints { .. } => (bad, "too-many-points", "Too many points"),
+            Self::NotReady(_) => (later, "not-ready", "Not ready"),
+            Self::Busy => (later, "busy", "Busy"),
+            Self::Slow(_) => (later, "too-slow", "Took too long"),
+            Self::LongUri(_) => (StatusCode::URI_TOO_LONG, "uri-too-long", "URI too long"),
+            Self::LargeHeaders(_) => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers-too-large",
+                "Header fields too large",
+            ),
+            Self::Fault => (StatusCode::INTERNAL_SERVER_ERROR, "fault", "Internal fault"),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, kind, title) = self.class();
+        let document = view::Problem {
+            kind: format!("urn:driftd:problem:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: self.to_string(),
+        };
+        let mut response = (status, Json(document)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+/// Which references there are, for people and as a label.
+pub(super) fn references(references: &References) -> &'static str {
+    match (references.training.is_some(), references.baseline.is_some()) {
+        (true, true) => "both",
+        (true, false) => "training",
+        (false, true) => "baseline",
+        (false, false) => "none",
+    }
+}
+
+fn range(kept: Option<(Timestamp, Timestamp)>) -> String {
+    match kept {
+        Some((first, last)) => format!("from {first} to {last}"),
+        None => "none".to_owned(),
+    }
+}
+
+fn so_far(position: Option<u64>) -> String {
+    position.map_or(String::new(), |position| {
+        format!(", position {position} so far")
+    })
+}

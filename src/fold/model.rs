@@ -1,0 +1,200 @@
+//! What is known of one model version: its layout, references and panes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::delta::{LayoutId, ModelDelta, PaneDelta};
+use crate::fold::pane::Panes;
+use crate::key::ModelKey;
+use crate::layout::Layout;
+use crate::reference::{Reference, ReferenceRole};
+use crate::statelog::record::Configuration;
+use crate::time::{Length, Timestamp};
+
+/// How far an event may carry time past the append time of its delta: what lies further ahead, up to
+/// [`FUTURE_KEPT`], counts as lying here.
+pub const SKEW_MAX: Length = Length::MINUTE.times(5);
+
+/// How far after the append time events are believed. Rows beyond are counted as beyond the horizon
+/// and move no time: one event from 2100 must not evict anything, nor open panes without end.
+pub const FUTURE_KEPT: Length = Length::DAY;
+
+/// The references of a model version and the layout that they share.
+#[derive(Debug, Clone, Default)]
+pub struct References {
+    /// What the model was trained on.
+    pub training: Option<Arc<Reference>>,
+    /// A healthy serving period.
+    pub baseline: Option<Arc<Reference>>,
+}
+
+impl References {
+    /// The references there are, training first.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Reference>> {
+        self.training.iter().chain(&self.baseline)
+    }
+
+    /// The reference of a role.
+    pub fn of(&self, role: ReferenceRole) -> Option<&Arc<Reference>> {
+        match role {
+            ReferenceRole::Training => self.training.as_ref(),
+            ReferenceRole::Baseline => self.baseline.as_ref(),
+        }
+    }
+
+    /// Whether these are the very references that `others` are.
+    pub fn are(&self, others: &Self) -> bool {
+        self.iter()
+            .map(Arc::as_ptr)
+            .eq(others.iter().map(Arc::as_ptr))
+    }
+
+    /// The one that alerts are judged against: the baseline if there is one.
+    pub fn judge(&self) -> Option<&Arc<Reference>> {
+        self.baseline.as_ref().or(self.training.as_ref())
+    }
+}
+
+/// One model version.
+#[derive(Debug, Clone)]
+pub struct ModelState {
+    /// Which one.
+    pub key: ModelKey,
+    /// The layout that new rows are counted in.
+    pub layout: LayoutId,
+    /// That layout; `None` where every series is loose.
+    pub shape: Option<Arc<Layout>>,
+    /// What live data is compared with.
+    pub references: References,
+    /// Rows ever counted, those beyond the horizon included.
+    pub rows: u64,
+    /// Rows whose pane was gone, or too far ahead, for every window.
+    pub rows_beyond_horizon: u64,
+    /// The largest event time believed, at most append time + [`SKEW_MAX`].
+    pub last_event: Option<Timestamp>,
+    /// The log time of the last rows.
+    pub last_seen: Timestamp,
+    /// The topics that rows came from.
+    pub topics: BTreeSet<Arc<str>>,
+    /// Panes per window length, ascending.
+    pub windows: Vec<Panes>,
+}
+
+/// What did not fit when a delta's counts were added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Shortfall {
+    /// Panes in which loose series had to be left out.
+    pub(super) loose: u64,
+    /// Rows whose pane is gone or too far ahead.
+    pub(super) beyond_horizon: u64,
+}
+
+impl ModelState {
+    /// A model version of which nothing is known yet.
+    pub(super) fn new(key: ModelKey, windows: &[Length], now: Timestamp) -> Self {
+        Self {
+            key,
+            layout: LayoutId::UNIVERSAL,
+            shape: None,
+            references: References::default(),
+            rows: 0,
+            rows_beyond_horizon: 0,
+            last_event: None,
+            last_seen: now,
+            topics: BTreeSet::new(),
+            windows: windows.iter().map(|window| Panes::new(*window)).collect(),
+        }
+    }
+
+    /// Adds a delta's counts, which were appended at `now`, and forgets what falls behind.
+    pub(super) fn add(
+        &mut self,
+        delta: &ModelDelta,
+        topic: &Arc<str>,
+        config: &Configuration,
+        now: Timestamp,
+    ) -> Shortfall {
+        self.last_seen = now;
+        if !self.topics.contains(topic) {
+            self.topics.insert(Arc::clone(topic));
+        }
+        self.last_event = self.last_event.max(newest(delta, now + SKEW_MAX, now));
+        let mut shortfall = Shortfall::default();
+        for pane in &delta.panes {
+            self.rows += pane.rows;
+            let kept = self.add_pane(delta.layout, pane, config, now, &mut shortfall);
+            if !kept {
+                shortfall.beyond_horizon += pane.rows;
+                self.rows_beyond_horizon += pane.rows;
+            }
+        }
+        self.evict(config);
+        shortfall
+    }
+
+    /// Adds one pane to each window that still keeps it; false when none does.
+    fn add_pane(
+        &mut self,
+        layout: LayoutId,
+        pane: &PaneDelta,
+        config: &Configuration,
+        now: Timestamp,
+        shortfall: &mut Shortfall,
+    ) -> bool {
+        if pane.start > now + FUTURE_KEPT {
+            return false;
+        }
+        let loose_max = usize::try_from(config.loose_series_max).unwrap_or(usize::MAX);
+        let mut kept = false;
+        for panes in &mut self.windows {
+            let horizon = horizon(self.last_event, panes.window(), config);
+            if horizon.is_none_or(|horizon| panes.keeps(pane.start, horizon)) {
+                kept = true;
+                shortfall.loose += u64::from(!panes.add(layout, pane, loose_max));
+            }
+        }
+        kept
+    }
+
+    /// Forgets panes behind the horizon of each window.
+    fn evict(&mut self, config: &Configuration) {
+        for panes in &mut self.windows {
+            if let Some(horizon) = horizon(self.last_event, panes.window(), config) {
+                panes.evict(horizon);
+            }
+        }
+    }
+
+    /// Takes other window lengths: those that stay keep their panes.
+    pub(super) fn reshape(&mut self, windows: &[Length]) {
+        let mut old = std::mem::take(&mut self.windows);
+        self.windows = windows
+            .iter()
+            .map(
+                |length| match old.iter().position(|panes| panes.window() == *length) {
+                    Some(at) => old.swap_remove(at),
+                    None => Panes::new(*length),
+                },
+            )
+            .collect();
+    }
+}
+
+/// The largest event time of a delta that is believed, at most `latest`.
+pub(super) fn newest(delta: &ModelDelta, latest: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let believed = delta
+        .panes
+        .iter()
+        .filter(|pane| pane.start <= now + FUTURE_KEPT);
+    believed.map(|pane| pane.last_event.min(latest)).max()
+}
+
+/// Panes that end by this point are gone.
+fn horizon(
+    last_event: Option<Timestamp>,
+    window: Length,
+    config: &Configuration,
+) -> Option<Timestamp> {
+    let keep = window.times(2).max(config.keep.unwrap_or(window));
+    last_event.map(|last| last - keep)
+}

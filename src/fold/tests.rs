@@ -1,0 +1,352 @@
+//! Laws of the fold: whatever happens to appends, the counts are those of the records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::model::FUTURE_KEPT;
+use super::*;
+use crate::decode::{Names, Row, Value};
+use crate::key::{Carried, Carrier, Role};
+use crate::layout::LooseCounts;
+use crate::tally::{Range, Router, Seen, Tally};
+
+const MINUTE: i64 = 60_000;
+
+fn config() -> Configuration {
+    Configuration {
+        windows: vec![Length::HOUR, Length::HOUR.times(6)],
+        keep: None,
+        lateness: Length::MINUTE,
+        wait_max: Length::MINUTE.times(10),
+        silent_after: Length::DAY.times(7),
+        models_max: 3,
+        loose_series_max: 8,
+        models_allow: Vec::new(),
+    }
+}
+
+fn chain(partition: i32) -> ChainKey {
+    let (cluster, topic) = (Arc::from("c"), Arc::from("t"));
+    ChainKey {
+        shard: 0,
+        cluster,
+        topic,
+        incarnation: 0,
+        partition,
+    }
+}
+
+/// Record `offset` of a partition: a minute of event time each, a value that depends on both.
+fn event(partition: i32, offset: i64) -> (Timestamp, f64) {
+    let at = Timestamp::from_millis(offset * MINUTE / 2);
+    #[expect(clippy::cast_precision_loss, reason = "small")]
+    let value = (offset % 7 + i64::from(partition)) as f64;
+    (at, value)
+}
+
+/// The delta of the records `from..to` of a partition, by the real tally.
+fn delta(partition: i32, from: i64, to: i64, at_end: bool) -> Delta {
+    let layouts = Arc::new(Layouts {
+        of: BTreeMap::new(),
+        loose_series_max: 8,
+    });
+    let mut router = Router::new(layouts, MINUTE_5, Length::MINUTE);
+    let mut names = Names::new(16);
+    let slot = names.intern(Role::Feature, "x").unwrap();
+    let mut tally = Tally::default();
+    for offset in from..to {
+        let (at, value) = event(partition, offset);
+        let values = [(slot, Value::Number(value))];
+        let row = Row {
+            model: "m",
+            version: "1",
+            at,
+            request_id: None,
+            carried: Carried::NONE.with(Carrier::Features),
+            values: &values,
+            unnamed: 0,
+        };
+        tally.add(&mut router, &names, &row, Some(at));
+        tally.record(
+            Seen {
+                offset,
+                timestamp: Some(at),
+                hash: 0,
+            },
+            Ok(1),
+            MINUTE_5,
+        );
+    }
+    let range = Range {
+        chain: chain(partition),
+        from,
+        to,
+        writer: 1,
+        attempt: 1,
+    };
+    tally.take(&router, range, at_end)
+}
+
+const MINUTE_5: Length = Length::MINUTE.times(5);
+
+/// A fold and the log that feeds it.
+struct Log {
+    fold: Fold,
+    effects: Vec<Effect>,
+    position: u64,
+    now: i64,
+}
+
+impl Log {
+    fn new() -> Self {
+        Self {
+            fold: Fold::new(config()),
+            effects: Vec::new(),
+            position: 0,
+            now: 0,
+        }
+    }
+
+    fn append(&mut self, record: Record) {
+        let append_time = Timestamp::from_millis(self.now);
+        let input = Input {
+            position: self.position,
+            append_time,
+            digest: [0; 32],
+            record,
+        };
+        self.fold.apply(input, &mut self.effects).unwrap();
+        self.position += 1;
+    }
+
+    fn model(&self) -> &ModelState {
+        self.fold.models.values().next().unwrap()
+    }
+
+    /// Per pane start of the first window: rows, and counts per grid bin.
+    fn panes(&self) -> BTreeMap<Timestamp, (u64, BTreeMap<u32, u64>)> {
+        let panes = &self.model().windows[0];
+        panes
+            .range(Timestamp::MIN, Timestamp::MAX)
+            .map(|(start, pane)| {
+                let counts = pane.under(LayoutId::UNIVERSAL).unwrap();
+                let loose = counts.loose.values().next().unwrap();
+                (start, (counts.rows, loose.numbers().clone()))
+            })
+            .collect()
+    }
+}
+
+/// What happens to an append.
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    None,
+    Lost,
+    Twice,
+    Late,
+}
+
+proptest! {
+    /// Duplicated, lost, reordered appends, zombies that start from stale heads: each record of the
+    /// source is counted once, in the pane of its own time.
+    #[test]
+    fn every_record_is_counted_once(
+        steps in prop::collection::vec(
+            (0..2_i32, 0..30_i64, prop::sample::select(vec![Fault::None, Fault::Lost, Fault::Twice, Fault::Late]), any::<bool>()),
+            0..40,
+        ),
+    ) {
+        const END: i64 = 100;
+        let mut log = Log::new();
+        log.now = 200 * MINUTE;
+        for partition in 0..2 {
+            log.append(Record::Genesis { chain: chain(partition), start: 0 });
+            log.append(Record::Genesis { chain: chain(partition), start: 50 });
+        }
+        let mut delayed: Vec<Delta> = Vec::new();
+        let mut stale = [0, 0];
+        for (partition, length, fault, is_zombie) in steps {
+            let known = usize::try_from(partition).unwrap();
+            let head = log.fold.chains[&chain(partition)].head;
+            let from = if is_zombie { stale[known] } else { head };
+            stale[known] = head;
+            let to = (from + length).min(END);
+            let delta = delta(partition, from, to, false);
+            match fault {
+                Fault::None => log.append(Record::Delta(Box::new(delta))),
+                Fault::Lost => {}
+                Fault::Twice => {
+                    log.append(Record::Delta(Box::new(delta.clone())));
+                    log.append(Record::Delta(Box::new(delta)));
+                }
+                Fault::Late => delayed.push(delta),
+            }
+        }
+        for delta in delayed.into_iter().rev() {
+            log.append(Record::Delta(Box::new(delta)));
+        }
+        for partition in 0..2 {
+            let head = log.fold.chains[&chain(partition)].head;
+            log.append(Record::Delta(Box::new(delta(partition, head, END, true))));
+        }
+        let mut naive: BTreeMap<Timestamp, (u64, BTreeMap<u32, u64>)> = BTreeMap::new();
+        for partition in 0..2 {
+            for offset in 0..END {
+                let (at, value) = event(partition, offset);
+                let pane = naive.entry(at.floor(MINUTE_5)).or_default();
+                pane.0 += 1;
+                let mut bin = LooseCounts::default();
+                bin.add(Value::Number(value), 1);
+                let (bin, _) = bin.numbers().first_key_value().unwrap();
+                *pane.1.entry(*bin).or_default() += 1;
+            }
+        }
+        prop_assert_eq!(log.panes(), naive);
+        prop_assert_eq!(log.fold.topics["t"].totals.records, 200);
+        prop_assert_eq!(log.fold.topics["t"].totals.rows, 200);
+        prop_assert_eq!(log.model().rows, 200);
+    }
+}
+
+#[test]
+fn a_delta_on_an_unknown_chain_has_no_effect() {
+    let mut log = Log::new();
+    log.append(Record::Delta(Box::new(delta(0, 0, 10, true))));
+    assert!(log.fold.models.is_empty());
+    assert_eq!((log.fold.accepted, log.fold.superseded), (0, 1));
+    let fate = log.effects.last().unwrap();
+    assert!(matches!(
+        fate,
+        Effect::Fate {
+            accepted: false,
+            ..
+        }
+    ));
+}
+
+#[test]
+fn an_event_from_2100_evicts_nothing_and_moves_no_time() {
+    let mut log = Log::new();
+    log.now = 60 * MINUTE;
+    log.append(Record::Genesis {
+        chain: chain(0),
+        start: 0,
+    });
+    log.append(Record::Delta(Box::new(delta(0, 0, 100, false))));
+    let before = log.panes();
+    let mut far = delta(0, 100, 101, true);
+    let start = Timestamp::from_millis(log.now) + FUTURE_KEPT.times(30_000);
+    far.models[0].panes[0].start = start.floor(MINUTE_5);
+    far.models[0].panes[0].last_event = start;
+    far.accounting.last_event = Some(start);
+    log.append(Record::Delta(Box::new(far)));
+    assert_eq!(log.panes(), before);
+    // record 99 is of minute 49.5
+    assert_eq!(
+        log.model().last_event,
+        Some(Timestamp::from_millis(99 * MINUTE / 2))
+    );
+    assert_eq!(log.model().rows_beyond_horizon, 1);
+    assert_eq!(
+        log.fold.watermark,
+        Some(Timestamp::from_millis(97 * MINUTE / 2))
+    );
+}
+
+#[test]
+fn log_time_closes_the_windows_of_a_quiet_topic() {
+    let mut log = Log::new();
+    log.now = 1_000 * MINUTE;
+    log.append(Record::Genesis {
+        chain: chain(0),
+        start: 0,
+    });
+    log.append(Record::Delta(Box::new(delta(0, 0, 21, true))));
+    // the last event is of minute 10, and no other is to come: the watermark follows log time
+    assert_eq!(log.fold.watermark, Some(Timestamp::from_millis(9 * MINUTE)));
+    log.now += 30 * MINUTE;
+    log.append(Record::Delta(Box::new(delta(0, 21, 21, true))));
+    assert_eq!(
+        log.fold.watermark,
+        Some(Timestamp::from_millis(39 * MINUTE))
+    );
+}
+
+#[test]
+fn model_versions_beyond_the_limit_are_counted_as_not_admitted() {
+    let mut log = Log::new();
+    log.now = 60 * MINUTE;
+    log.append(Record::Genesis {
+        chain: chain(0),
+        start: 0,
+    });
+    for model in 0..5 {
+        let from = model * 10;
+        let mut delta = delta(0, from, from + 10, true);
+        delta.models[0].key.model = crate::key::Name::new(&format!("m{model}")).unwrap();
+        log.append(Record::Delta(Box::new(delta)));
+    }
+    assert_eq!(log.fold.models.len(), 3);
+    assert_eq!(log.fold.topics["t"].rows_unadmitted, 20);
+    assert_eq!(log.fold.limit_hits.models, 2);
+}
+
+#[test]
+fn an_anchor_that_disagrees_stops_the_fold() {
+    let mut log = Log::new();
+    log.append(Record::Genesis {
+        chain: chain(0),
+        start: 7,
+    });
+    log.position = ANCHOR_EVERY;
+    log.append(Record::Genesis {
+        chain: chain(1),
+        start: 7,
+    });
+    let Some(Effect::Anchor(anchor)) = log
+        .effects
+        .iter()
+        .find(|effect| matches!(effect, Effect::Anchor(_)))
+        .cloned()
+    else {
+        panic!("no anchor");
+    };
+    log.append(Record::Anchor(anchor.clone()));
+    let mut other = anchor;
+    other.heads.insert(chain(0), 8);
+    let record = Record::Anchor(other);
+    let append_time = Timestamp::EPOCH;
+    let input = Input {
+        position: log.position,
+        append_time,
+        digest: [0; 32],
+        record,
+    };
+    let error = log.fold.apply(input, &mut log.effects).unwrap_err();
+    assert!(
+        matches!(error, FoldError::Diverged { position: 1 }),
+        "{error}"
+    );
+}
+
+#[test]
+fn windows_that_stay_keep_their_panes_when_the_configuration_changes() {
+    let mut log = Log::new();
+    log.now = 60 * MINUTE;
+    log.append(Record::Genesis {
+        chain: chain(0),
+        start: 0,
+    });
+    log.append(Record::Delta(Box::new(delta(0, 0, 100, true))));
+    let before = log.panes();
+    let windows = vec![Length::HOUR, Length::DAY];
+    log.append(Record::Configure(Configuration {
+        windows,
+        ..config()
+    }));
+    assert_eq!(log.panes(), before);
+    assert_eq!(log.model().windows[1].window(), Length::DAY);
+    assert_eq!(log.effects.last(), Some(&Effect::Layouts));
+}

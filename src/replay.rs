@@ -1,0 +1,334 @@
+//! `driftd replay`: files through the same tally, fold and scores as live, without Kafka.
+//!
+//! Rows become deltas of one chain, cut wherever event time passes a tick, and the deltas become
+//! records of a log whose time is the event time itself. So a window closes here exactly when it
+//! would have closed live on an ordered topic:
+//!
+//! ```text
+//! rows up to 10:10 --delta, log time 10:10--> fold --watermark 10:09--> windows that end at 10:00
+//! ```
+//!
+//! Inputs should be in the order of time, as live data nearly is; rows that lie further back than
+//! the panes that are kept are counted, said at the end, and not scored.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::board::{Board, ClosedWindow};
+use crate::cli;
+use crate::decode::{Names, Row};
+use crate::engine::{Engine, Input, Output};
+use crate::expose::view::ScoredSeries;
+use crate::fold::model::ModelState;
+use crate::fold::pane::Panes;
+use crate::fold::{self, FoldError};
+use crate::key::{ChainKey, ModelKey};
+use crate::reference::progress::Progress;
+use crate::reference::{Reference, artifact};
+use crate::replay::rows::RowsError;
+use crate::statelog::record::{Configuration, Record};
+use crate::tally::{Range, Router, Seen, Tally};
+use crate::time::{Length, Timestamp};
+
+mod rows;
+mod table;
+
+/// Rows of a delta at most.
+const DELTA_ROWS_MAX: u64 = 65_536;
+
+/// Panes are kept for this long, so that files need not be in perfect order.
+const KEEP: Length = Length::DAY.times(3);
+
+/// Series that the reference does not know are kept up to this number.
+const LOOSE_SERIES_MAX: u64 = 512;
+
+/// Why a replay ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// An input cannot be read.
+    #[error("cannot replay")]
+    Rows(#[from] RowsError),
+    /// No row had a time.
+    #[error("no row of {} of model {model} has a time: windows need one", list(.inputs))]
+    NoRows {
+        /// The model version of the reference.
+        model: ModelKey,
+        /// The inputs.
+        inputs: Vec<PathBuf>,
+    },
+    /// The fold refused a record of this replay: a fault of driftd.
+    #[error("the fold refused a replayed record; this is a fault of driftd")]
+    Fold(#[from] FoldError),
+    /// The output cannot be written.
+    #[error("cannot write the scores")]
+    Output(#[from] io::Error),
+}
+
+fn list(paths: &[PathBuf]) -> String {
+    let names: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    names.join(", ")
+}
+
+/// Replays `args.inputs` against `reference` and writes scores to `out`.
+pub fn replay(
+    reference: &Reference,
+    args: &cli::Replay,
+    progress: &dyn Progress,
+    out: &mut dyn Write,
+) -> Result<(), ReplayError> {
+    let mut replayer = Replayer::new(reference, args, out)?;
+    let key = replayer.key.clone();
+    let mut failed = Ok(());
+    rows::read(
+        &args.inputs,
+        (&key, &reference.layout),
+        progress,
+        |names, row| {
+            failed = replayer.row(names, row);
+            if failed.is_ok() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        },
+    )?;
+    failed?;
+    replayer.finish(args)
+}
+
+/// The state of a replay.
+struct Replayer<'a> {
+    key: ModelKey,
+    engine: Engine,
+    router: Router,
+    tally: Tally,
+    chain: ChainKey,
+    pane: Length,
+    /// The next position of the log, and of the chain.
+    position: u64,
+    head: i64,
+    log_time: Timestamp,
+    /// Event time from which on the tally must be flushed first.
+    tick: Option<Timestamp>,
+    /// How often each window is scored; its step unless asked otherwise.
+    every: Option<Length>,
+    /// The last tick scored of each window length.
+    scored: BTreeMap<Length, Timestamp>,
+    format: cli::ReplayFormat,
+    out: &'a mut dyn Write,
+    outputs: Vec<Output>,
+}
+
+impl<'a> Replayer<'a> {
+    fn new(
+        reference: &Reference,
+        args: &cli::Replay,
+        out: &'a mut dyn Write,
+    ) -> Result<Self, ReplayError> {
+        let key = ModelKey::new(
+            reference.header.model.clone(),
+            reference.header.version.clone(),
+        );
+        let mut windows = args.windows.clone();
+        windows.sort_unstable();
+        windows.dedup();
+        let keep = windows
+            .last()
+            .map_or(KEEP, |longest| longest.times(2).max(KEEP));
+        let config = Configuration {
+            windows,
+            keep: Some(keep),
+            lateness: Length::MINUTE,
+            wait_max: Length::DAY,
+            silent_after: Length::DAY.times(36_500),
+            models_max: u64::MAX,
+            models_allow: Vec::new(),
+            loose_series_max: LOOSE_SERIES_MAX,
+        };
+        let engine = Engine::new(config);
+        let (fold, pane) = (engine.fold(), engine.fold().base_pane());
+        let router = Router::new(Arc::new(fold.layouts()), pane, fold.config.lateness);
+        let (cluster, topic) = (Arc::from("files"), Arc::from("files"));
+        let chain = ChainKey {
+            shard: 0,
+            cluster,
+            topic,
+            incarnation: 0,
+            partition: 0,
+        };
+        let mut replayer = Self {
+            key: key.clone(),
+            engine,
+            router,
+            tally: Tally::default(),
+            chain: chain.clone(),
+            pane,
+            position: 0,
+            head: 0,
+            log_time: Timestamp::MIN,
+            tick: None,
+            every: args.every,
+            scored: BTreeMap::new(),
+            format: args.format,
+            out,
+            outputs: Vec::new(),
+        };
+        replayer.append(Record::Activate {
+            key,
+            artifact: artifact::to_bytes(reference),
+        })?;
+        replayer.append(Record::Genesis { chain, start: 0 })?;
+        let layouts = Arc::new(replayer.engine.fold().layouts());
+        replayer.router.reset(layouts, pane, Length::MINUTE);
+        if replayer.format == cli::ReplayFormat::Table {
+            table::head(replayer.out)?;
+        }
+        Ok(replayer)
+    }
+
+    fn append(&mut self, record: Record) -> Result<(), ReplayError> {
+        let (position, append_time) = (self.position, self.log_time);
+        let record = fold::Input {
+            position,
+            append_time,
+            digest: [0; 32],
+            record,
+        };
+        self.engine
+            .handle(Input::Record(record), &mut self.outputs)?;
+        self.outputs.clear();
+        self.position += 1;
+        Ok(())
+    }
+
+    fn row(&mut self, names: &Names, row: &Row<'_>) -> Result<(), ReplayError> {
+        let is_past = self.tick.is_some_and(|tick| row.at >= tick);
+        if is_past || self.tally.records() >= DELTA_ROWS_MAX {
+            self.flush(false)?;
+        }
+        if is_past || self.tick.is_none() {
+            self.tick = Some(row.at.floor(self.pane) + self.pane);
+        }
+        self.tally.add(&mut self.router, names, row, None);
+        let seen = Seen {
+            offset: self.head,
+            timestamp: None,
+            hash: 0,
+        };
+        self.tally.record(seen, Ok(1), self.pane);
+        Ok(())
+    }
+
+    /// Brings what was tallied into the fold and scores the windows that this closes.
+    fn flush(&mut self, at_end: bool) -> Result<(), ReplayError> {
+        let to = self.head + i64::try_from(self.tally.records()).unwrap_or(i64::MAX);
+        let (chain, from) = (self.chain.clone(), self.head);
+        let range = Range {
+            chain,
+            from,
+            to,
+            writer: 0,
+            attempt: 0,
+        };
+        let delta = self.tally.take(&self.router, range, at_end);
+        self.head = to;
+        self.log_time = self
+            .log_time
+            .max(delta.accounting.last_event.unwrap_or(self.log_time));
+        self.append(Record::Delta(Box::new(delta)))?;
+        self.score()
+    }
+
+    /// Scores the windows that closed and were not scored yet, in order of time, short ones first.
+    fn score(&mut self) -> Result<(), ReplayError> {
+        let fold = self.engine.fold();
+        let (Some(watermark), Some(model)) = (fold.watermark, fold.models.get(&self.key)) else {
+            return Ok(());
+        };
+        let model = Arc::clone(model);
+        let mut due = Vec::new();
+        for (index, panes) in model.windows.iter().enumerate() {
+            let every = self.every.unwrap_or_else(|| panes.step());
+            let Some((first, _)) = panes.span() else {
+                continue;
+            };
+            let before = self.scored.get(&panes.window()).copied();
+            let mut end = before.unwrap_or_else(|| first.floor(every)) + every;
+            while end <= watermark {
+                due.push((end, index));
+                self.scored.insert(panes.window(), end);
+                end = end + every;
+            }
+        }
+        if due.is_empty() {
+            return Ok(());
+        }
+        due.sort_unstable();
+        let board = self.engine.board();
+        for (end, index) in due {
+            if let Some(panes) = model.windows.get(index) {
+                self.print(&board, &model, panes, end)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn print(
+        &mut self,
+        board: &Board,
+        model: &ModelState,
+        panes: &Panes,
+        end: Timestamp,
+    ) -> Result<(), ReplayError> {
+        let closed: ClosedWindow = board.window(model, panes, end);
+        if closed.window.rows == 0 {
+            return Ok(());
+        }
+        match self.format {
+            cli::ReplayFormat::Table => table::rows(self.out, model, &closed)?,
+            cli::ReplayFormat::Jsonl => {
+                for series in ScoredSeries::all(model, &closed) {
+                    serde_json::to_writer(&mut *self.out, &series).map_err(io::Error::from)?;
+                    writeln!(self.out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes the windows that the last rows are in.
+    fn finish(mut self, args: &cli::Replay) -> Result<(), ReplayError> {
+        self.flush(true)?;
+        let Some(model) = self
+            .engine
+            .fold()
+            .models
+            .get(&self.key)
+            .filter(|model| model.rows > 0)
+        else {
+            return Err(ReplayError::NoRows {
+                model: self.key,
+                inputs: args.inputs.clone(),
+            });
+        };
+        let beyond = model.rows_beyond_horizon;
+        let longest = model.windows.last().map_or(Length::DAY, Panes::window);
+        // with nothing more to read, log time alone carries the watermark on to the next tick
+        self.log_time = self.log_time + self.every.unwrap_or(longest) + Length::MINUTE;
+        self.flush(true)?;
+        self.out.flush()?;
+        if beyond > 0 {
+            tracing::warn!(
+                rows = beyond,
+                "rows out of order by more than is kept were not scored"
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,396 @@
+//! One partition in the hands of a worker: its chain, what is counted of it, and what is due.
+//!
+//! A lane knows nothing of clients. Where reading has to go on elsewhere it says so
+//! ([`Lane::misplaced`]), takes no record until the worker has seen to that, and so cannot mistake a
+//! record that was fetched before for one behind a gap.
+
+use std::sync::Arc;
+
+use super::admin::Place;
+use super::door::{Fate, Head};
+use super::place::{Below, judge_below};
+use super::rebalance::{Append, Assigned};
+use crate::decode::Reject;
+use crate::delta::LastRecord;
+use crate::key::ChainKey;
+use crate::statelog::chain::{Action, Cause, ChainWriter, Event, RecordBound};
+use crate::statelog::record::Record;
+use crate::statelog::{AppendError, Failed};
+use crate::tally::{Range, Router, Seen, Tally};
+use crate::time::Length;
+
+/// Records of one delta; at the bound it is finished early.
+const RECORDS_MAX: u64 = 500_000;
+
+/// How often a lane with nothing to say appends that it is at the end, so that time passes.
+const AT_END_INTERVAL_MS: u64 = 60_000;
+
+/// How long counts wait in a lane that is at the end, so that windows close soon.
+const AT_END_FLUSH_MS: u64 = 1_000;
+
+/// How long a delta waits when the state log had no room for it.
+const RETRY_MS: u64 = 50;
+
+/// Why a partition is not read any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It is shorter than what was counted of it, or holds other records.
+    Truncated,
+    /// The counts of one of its records are too large for the state log.
+    TooLarge,
+    /// Its counts have no form in the state log: a fault of driftd.
+    Unwritable,
+}
+
+impl Stopped {
+    /// The name used in metrics and the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Truncated => "truncated",
+            Self::TooLarge => "too_large",
+            Self::Unwritable => "unwritable",
+        }
+    }
+}
+
+/// When a lane has to finish a delta.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) flush_ms: u64,
+    /// Counters of one lane; at the bound its delta is finished early.
+    pub(super) counters_max: usize,
+}
+
+/// Who writes: part of every delta.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Author {
+    pub(super) writer: u64,
+    pub(super) attempt: u64,
+}
+
+/// What has to be done with a lane by somebody who can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// A record was met that should not be there, or the partition is too short.
+    Changed,
+}
+
+/// What was learned from handing a delta to the state log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Handed {
+    /// Nothing to hand over, or no room for it now.
+    Not,
+    /// It is on its way.
+    Over,
+    /// It is larger than the state log takes.
+    TooLarge,
+    /// The state log can never take it.
+    Unwritable,
+}
+
+/// See the module header.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub(super) chain: ChainKey,
+    pub(super) writer: ChainWriter,
+    tally: Tally,
+    /// The delta of the sealed range.
+    sealed: Option<Record>,
+    /// When the state log is asked again, after it had no room.
+    retry_ms: u64,
+    /// Says that the attempt in flight will not be in the log.
+    failed: Failed,
+    /// The last record below the head, until it or a later one is met.
+    remembered: Option<LastRecord>,
+    /// Where the chain begins while the fold does not know it.
+    start: i64,
+    bound: RecordBound,
+    /// When the tally got its first count.
+    since_ms: Option<u64>,
+    /// Everything that can be read was read.
+    pub(super) at_end: bool,
+    /// When that was last said with nothing read since.
+    said_end_ms: Option<u64>,
+    /// The end was said of its partition's number, which lanes of other topics have too.
+    pub(super) maybe_end: Option<MaybeEnd>,
+    /// The client does not deliver what this lane has to read next.
+    pub(super) misplaced: bool,
+    /// The client was asked to deliver nothing.
+    pub(super) paused: bool,
+    pub(super) trouble: Option<Trouble>,
+    pub(super) stopped: Option<Stopped>,
+}
+
+/// What was last seen of a lane that may be at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct MaybeEnd(Option<(i64, i64)>);
+
+impl Lane {
+    pub(super) fn new(assigned: &Assigned) -> Self {
+        let Head {
+            position,
+            last_record,
+        } = assigned.head;
+        Self {
+            chain: assigned.chain.clone(),
+            writer: ChainWriter::new(position),
+            tally: Tally::default(),
+            sealed: None,
+            retry_ms: 0,
+            failed: Failed::default(),
+            remembered: last_record,
+            start: position,
+            bound: RecordBound::new(RECORDS_MAX),
+            since_ms: None,
+            at_end: false,
+            said_end_ms: None,
+            maybe_end: None,
+            misplaced: false,
+            paused: false,
+            trouble: None,
+            stopped: None,
+        }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        (Arc::clone(&self.chain.topic), self.chain.partition)
+    }
+
+    pub(super) fn is(&self, topic: &str, partition: i32) -> bool {
+        self.chain.partition == partition && &*self.chain.topic == topic
+    }
+
+    /// The offset at which the client has to go on.
+    pub(super) fn target(&self) -> i64 {
+        self.remembered
+            .map_or(self.writer.read(), |last| last.offset)
+    }
+
+    /// Whether a record is to be counted. `hash` is asked for only where it is compared.
+    pub(super) fn admits(&mut self, offset: i64, hash: impl FnOnce() -> u64) -> bool {
+        if self.misplaced || self.stopped.is_some() {
+            return false;
+        }
+        if offset >= self.writer.read() {
+            self.remembered = None;
+            return true;
+        }
+        let hash = if self.remembered.is_some() { hash() } else { 0 };
+        match judge_below(self.remembered, offset, hash) {
+            Below::Counted => {}
+            Below::Known => self.remembered = None,
+            Below::Changed => self.change(),
+        }
+        false
+    }
+
+    /// The partition is not the one that was counted.
+    pub(super) fn change(&mut self) {
+        self.trouble = Some(Trouble::Changed);
+        self.misplaced = true;
+    }
+
+    /// The tally that a record's rows go to.
+    pub(super) fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// A record was counted.
+    pub(super) fn counted(
+        &mut self,
+        seen: Seen,
+        outcome: Result<u32, Reject>,
+        pane: Length,
+        now_ms: u64,
+    ) {
+        self.tally.record(seen, outcome, pane);
+        self.moved(seen.offset + 1, now_ms);
+    }
+
+    /// Retention took what was to be read next, up to `low`.
+    pub(super) fn lost(&mut self, offsets: u64, low: i64, now_ms: u64) {
+        self.tally.lose(offsets);
+        self.remembered = None;
+        self.misplaced = true;
+        self.moved(low, now_ms);
+    }
+
+    fn moved(&mut self, to: i64, now_ms: u64) {
+        self.since_ms.get_or_insert(now_ms);
+        self.at_end = false;
+        self.said_end_ms = None;
+        self.maybe_end = None;
+        self.writer.handle(Event::Read { to });
+    }
+
+    /// Its partition's number was said to be at the end, and this is how its end and position look
+    /// now: it is, if it has read up to there, or if neither has moved since it was last asked
+    /// (behind its position are control markers then, which are not delivered).
+    pub(super) fn ask_end(&mut self, end: i64) {
+        let now = (end, self.writer.read());
+        let Some(MaybeEnd(before)) = self.maybe_end else {
+            return;
+        };
+        if end <= now.1 || before == Some(now) {
+            self.at_end = true;
+            self.maybe_end = None;
+        } else {
+            self.maybe_end = Some(MaybeEnd(Some(now)));
+        }
+    }
+
+    /// Whether it is time to finish a delta, an empty one included.
+    fn is_due(&self, pace: Pace, now_ms: u64) -> bool {
+        let at_end_ms = pace.flush_ms.min(AT_END_FLUSH_MS);
+        let waited_ms = |since: u64| now_ms.saturating_sub(since);
+        match self.since_ms {
+            Some(since) => {
+                let wait_ms = if self.at_end {
+                    at_end_ms
+                } else {
+                    pace.flush_ms
+                };
+                waited_ms(since) >= wait_ms || self.is_over(pace)
+            }
+            None if self.at_end && !self.writer.is_busy() => self
+                .said_end_ms
+                .is_none_or(|said| waited_ms(said) >= AT_END_INTERVAL_MS),
+            None => false,
+        }
+    }
+
+    /// Whether the tally is as large as a delta may be.
+    fn is_over(&self, pace: Pace) -> bool {
+        self.tally.size() >= pace.counters_max || self.tally.records() >= self.bound.get()
+    }
+
+    /// Whether nothing more may be counted now, since what is counted cannot be finished.
+    pub(super) fn is_blocked(&self, pace: Pace) -> bool {
+        self.is_over(pace) && !self.writer.may_seal()
+    }
+
+    /// Whether [`Self::seal`] is to be called now.
+    pub(super) fn wants_seal(&self, pace: Pace, now_ms: u64) -> bool {
+        self.writer.may_seal() && self.stopped.is_none() && self.is_due(pace, now_ms)
+    }
+
+    /// Whether there are counts that are not in a delta yet.
+    pub(super) fn has_counts(&self) -> bool {
+        self.since_ms.is_some()
+    }
+
+    /// Finishes the delta of what is tallied.
+    pub(super) fn seal(&mut self, router: &Router, author: Author, now_ms: u64) {
+        let Author { writer, attempt } = author;
+        let (from, to) = (self.writer.tail(), self.writer.read());
+        let range = Range {
+            chain: self.chain.clone(),
+            from,
+            to,
+            writer,
+            attempt,
+        };
+        let delta = self.tally.take(router, range, self.at_end);
+        self.sealed = Some(Record::Delta(Box::new(delta)));
+        self.since_ms = None;
+        self.said_end_ms = self.at_end.then_some(now_ms);
+        self.writer.handle(Event::Sealed { attempt });
+    }
+
+    /// Hands the sealed delta to the state log, when it is its turn.
+    pub(super) fn hand_over(&mut self, append: &Append, now_ms: u64) -> Handed {
+        let Some(record) = self.sealed.as_ref().filter(|_| self.writer.may_append()) else {
+            return Handed::Not;
+        };
+        if now_ms < self.retry_ms {
+            return Handed::Not;
+        }
+        let failed = Failed::default();
+        match append(record, &failed) {
+            Ok(()) => {
+                (self.sealed, self.failed) = (None, failed);
+                self.writer.handle(Event::Appended { now_ms });
+                Handed::Over
+            }
+            Err(AppendError::TooLarge { .. }) => Handed::TooLarge,
+            // it stays sealed: nothing was said, so nothing is in doubt
+            Err(AppendError::Full | AppendError::Closed) => {
+                self.retry_ms = now_ms + RETRY_MS;
+                Handed::Not
+            }
+            Err(error) => {
+                tracing::error!(chain = %self.chain, %error, "a delta cannot be written");
+                Handed::Unwritable
+            }
+        }
+    }
+
+    /// The sealed delta was too large: `false` where it cannot be cut.
+    pub(super) fn cut(&mut self) -> bool {
+        let records = match &self.sealed {
+            Some(Record::Delta(delta)) => delta.accounting.records,
+            _ => 0,
+        };
+        self.bound.halve(records)
+    }
+
+    /// The fold met an attempt of this chain.
+    pub(super) fn fate(&mut self, fate: &Fate) -> Action {
+        let (attempt, accepted) = (fate.attempt, fate.accepted);
+        let action = self.writer.handle(Event::Fate { attempt, accepted });
+        if matches!(action, Action::Advance { .. }) {
+            self.bound.grow();
+        }
+        action
+    }
+
+    /// Looks at the failure report and the deadline of what is in flight.
+    pub(super) fn tick(&mut self, now_ms: u64) -> Option<Cause> {
+        let reported = match self.writer.in_flight() {
+            Some(attempt) if self.failed.is_set() => self.writer.handle(Event::Failed { attempt }),
+            _ => Action::None,
+        };
+        match (reported, self.writer.handle(Event::Tick { now_ms })) {
+            (Action::Restart(cause), _) | (_, Action::Restart(cause)) => Some(cause),
+            _ => None,
+        }
+    }
+
+    /// Throws everything away, to read again from the head that the fold knows, or from the start
+    /// where it knows none.
+    pub(super) fn restart(&mut self, head: Option<Head>) {
+        let head = head.unwrap_or(Head {
+            position: self.start,
+            last_record: None,
+        });
+        self.discard();
+        self.sealed = None;
+        self.remembered = head.last_record;
+        self.writer.handle(Event::Restarted {
+            head: head.position,
+        });
+    }
+
+    /// Throws away what is tallied, to read it again.
+    pub(super) fn rewind(&mut self) {
+        self.discard();
+        self.writer.handle(Event::Rewound);
+    }
+
+    fn discard(&mut self) {
+        self.tally = Tally::default();
+        (self.since_ms, self.said_end_ms, self.maybe_end) = (None, None, None);
+        self.at_end = false;
+        self.misplaced = true;
+    }
+
+    /// Reads no more, and forgets what is not counted for good.
+    pub(super) fn stop(&mut self, why: Stopped) {
+        self.restart(None);
+        self.trouble = None;
+        self.stopped = Some(why);
+    }
+}
+
+#[cfg(test)]
+mod tests;

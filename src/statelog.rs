@@ -1,0 +1,194 @@
+//! The state log: one totally ordered log that all else is a function of.
+//!
+//! It is a topic of one partition, or a table in a file. Both homes do the same two things: append a
+//! record at the end (its place is known only when it is read back), and hand out all records in
+//! order, each with the append time that the home gave it. That time never goes back within a home's
+//! reader, and is the only clock of the fold.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::clock::Clock;
+use crate::config::{Home, Kafka, State};
+use crate::statelog::embedded::EmbeddedError;
+use crate::statelog::kafka::KafkaLogError;
+use crate::statelog::record::{Record, RecordError, UnwritableError};
+use crate::time::Timestamp;
+
+pub mod chain;
+pub mod embedded;
+pub mod kafka;
+pub mod record;
+
+/// The largest record in bytes; a larger delta is written in halves.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// A record as it was read back.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its place in the log; positions ascend, with holes.
+    pub position: u64,
+    /// When the home appended it; at least that of the entry before.
+    pub append_time: Timestamp,
+    /// SHA-256 of its bytes.
+    pub digest: [u8; 32],
+    /// The record, or why it cannot be read.
+    pub record: Result<Record, RecordError>,
+}
+
+impl Entry {
+    fn new(position: u64, append_time: Timestamp, bytes: &[u8]) -> Self {
+        let digest = Sha256::digest(bytes).into();
+        Self {
+            position,
+            append_time,
+            digest,
+            record: Record::from_bytes(bytes),
+        }
+    }
+}
+
+/// What a reader has.
+#[derive(Debug)]
+pub enum Read {
+    /// The next record.
+    Entry(Entry),
+    /// Everything was handed out that had been appended when the reader was opened. Once.
+    End,
+    /// Nothing within the time.
+    Idle,
+}
+
+/// Whether an append is known to have failed. One that is not may still be lost.
+#[derive(Debug, Clone, Default)]
+pub struct Failed(Arc<AtomicBool>);
+
+impl Failed {
+    /// Tells that the append failed.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it did.
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Why a record was not taken for appending.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// It is larger than [`RECORD_BYTES_MAX`].
+    #[error("a record of {bytes} bytes is too large for the state log, which takes {max}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The largest there may be.
+        max: usize,
+    },
+    /// Too many wait already.
+    #[error("too many records wait to be appended to the state log")]
+    Full,
+    /// The log is closed.
+    #[error("the state log is closed")]
+    Closed,
+    /// It has no form in bytes: a fault of driftd.
+    #[error("a record cannot be written; this is a fault of driftd")]
+    Unwritable(#[from] UnwritableError),
+}
+
+/// Why the state log cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateLogError {
+    /// The file.
+    #[error("state.home = \"embedded\"")]
+    Embedded(#[from] EmbeddedError),
+    /// The topic.
+    #[error("state.home = \"kafka\"")]
+    Kafka(#[from] KafkaLogError),
+    /// Nothing can be appended.
+    #[error("nothing can be appended")]
+    Append(#[from] AppendError),
+}
+
+/// The end of the log where records are put; cheap to clone, shared by all who write.
+#[derive(Debug, Clone)]
+pub struct Appender(AppenderHome);
+
+#[derive(Debug, Clone)]
+enum AppenderHome {
+    Embedded(embedded::Appender),
+    Kafka(Arc<kafka::Appender>),
+}
+
+impl Appender {
+    /// Queues a record; `failed` is set when it is known to be lost. Does not wait.
+    pub fn append(&self, record: &Record, failed: &Failed) -> Result<(), AppendError> {
+        let bytes = record.to_bytes()?;
+        if bytes.len() > RECORD_BYTES_MAX {
+            return Err(AppendError::TooLarge {
+                bytes: bytes.len(),
+                max: RECORD_BYTES_MAX,
+            });
+        }
+        match &self.0 {
+            AppenderHome::Embedded(home) => home.append(bytes, failed.clone()),
+            AppenderHome::Kafka(home) => home.append(&bytes, failed.clone()),
+        }
+    }
+
+    /// Appends that are known to have failed, since the start of the process.
+    pub fn errors(&self) -> u64 {
+        match &self.0 {
+            AppenderHome::Embedded(home) => home.errors(),
+            AppenderHome::Kafka(home) => home.errors(),
+        }
+    }
+}
+
+/// The end of the log where records come out, in order, from the first on.
+#[derive(Debug)]
+pub struct Reader(ReaderHome);
+
+#[derive(Debug)]
+enum ReaderHome {
+    Embedded(embedded::Reader),
+    Kafka(Box<kafka::Reader>),
+}
+
+impl Reader {
+    /// The next record, waiting for it at most this long.
+    pub fn next(&mut self, timeout: Duration) -> Result<Read, StateLogError> {
+        match &mut self.0 {
+            ReaderHome::Embedded(home) => Ok(home.next(timeout)?),
+            ReaderHome::Kafka(home) => Ok(home.next(timeout)?),
+        }
+    }
+}
+
+/// Opens the state log in its home, which is made if it is not there. Blocks on disk or network.
+pub fn open(
+    state: &State,
+    kafka: &Kafka,
+    clock: Clock,
+) -> Result<(Appender, Reader), StateLogError> {
+    Ok(match &state.home {
+        Home::Embedded { dir } => {
+            let (appender, reader) = embedded::open(dir, clock)?;
+            (
+                Appender(AppenderHome::Embedded(appender)),
+                Reader(ReaderHome::Embedded(reader)),
+            )
+        }
+        Home::Kafka { topic } => {
+            let (appender, reader) = kafka::open(kafka, topic)?;
+            (
+                Appender(AppenderHome::Kafka(Arc::new(appender))),
+                Reader(ReaderHome::Kafka(Box::new(reader))),
+            )
+        }
+    })
+}

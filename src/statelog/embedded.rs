@@ -1,0 +1,430 @@
+//! The state log in a file of this machine: a redb table, for a single instance.
+//!
+//! One thread writes. It takes what is queued, commits all of it in one durable transaction, and only
+//! then hands it to the reader, so that nothing is folded that a crash could take back:
+//!
+//! ```text
+//! append --queue--> writer: commit [n, n + k) with append times --channel--> reader
+//! ```
+//!
+//! A crash between queue and commit loses appends that nobody has seen; their workers read the
+//! records again. When the disk is full the commit fails, the appends of it are flagged, and the next
+//! ones are tried anew.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+
+use crate::clock::Clock;
+use crate::statelog::{AppendError, Entry, Failed, Read};
+use crate::time::Timestamp;
+
+/// The file in `state.dir`.
+pub const FILE: &str = "driftd.redb";
+
+/// Records by position: append time in milliseconds, bytes.
+const LOG: TableDefinition<'_, u64, (i64, &[u8])> = TableDefinition::new("log");
+
+/// What the file is: `format` is the version of this layout of tables.
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// The layout of tables that this driftd writes and reads.
+const FORMAT: u64 = 1;
+
+/// Appends that may wait for a commit; further ones are refused.
+const QUEUE_MAX: usize = 1_024;
+
+/// Records that are committed and not yet read; the writer waits at this.
+const UNREAD_MAX: usize = 1_024;
+
+/// Records of one commit.
+const COMMIT_MAX: usize = 256;
+
+/// Old records read at a time.
+const PAGE: usize = 256;
+
+/// Why the file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The directory.
+    #[error("the directory {} cannot be made: check state.dir and its permissions", .dir.display())]
+    Directory {
+        /// Which one.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Another process has the file.
+    #[error("another driftd uses {}: stop it, or give this one another state.dir", .file.display())]
+    InUse {
+        /// Which one.
+        file: PathBuf,
+    },
+    /// The file cannot be opened.
+    #[error("{} cannot be opened", .file.display())]
+    Open {
+        /// Which one.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<DatabaseError>,
+    },
+    /// Reading or writing failed.
+    #[error("{} cannot be read", .file.display())]
+    Read {
+        /// Which one.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<redb::Error>,
+    },
+    /// A newer driftd wrote it.
+    #[error(
+        "{} has format {found}, and this driftd knows up to {FORMAT}: a newer driftd wrote it, use \
+         that one", .file.display()
+    )]
+    Newer {
+        /// Which one.
+        file: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+    /// No thread.
+    #[error("the thread that writes the state log cannot be started")]
+    Thread(#[source] io::Error),
+}
+
+/// What waits for a commit.
+struct Queued {
+    bytes: Vec<u8>,
+    failed: Failed,
+}
+
+/// Where records are queued.
+#[derive(Debug, Clone)]
+pub struct Appender {
+    queue: SyncSender<Queued>,
+    errors: Arc<AtomicU64>,
+}
+
+impl Appender {
+    pub(super) fn append(&self, bytes: Vec<u8>, failed: Failed) -> Result<(), AppendError> {
+        self.queue
+            .try_send(Queued { bytes, failed })
+            .map_err(|refused| match refused {
+                TrySendError::Full(_) => AppendError::Full,
+                TrySendError::Disconnected(_) => AppendError::Closed,
+            })
+    }
+
+    pub(super) fn errors(&self) -> u64 {
+        self.errors.load(Ordering::Relaxed)
+    }
+}
+
+/// A committed record.
+type Row = (u64, Timestamp, Vec<u8>);
+
+/// Where records come out.
+#[derive(Debug)]
+pub struct Reader {
+    database: Arc<Database>,
+    file: PathBuf,
+    /// Old records, read page by page before anything that was appended since.
+    page: VecDeque<Row>,
+    next: u64,
+    /// Records before this position were there when the file was opened.
+    old: u64,
+    told_end: bool,
+    committed: Receiver<Row>,
+}
+
+impl Reader {
+    pub(super) fn next(&mut self, timeout: Duration) -> Result<Read, EmbeddedError> {
+        if self.page.is_empty() && self.next < self.old {
+            self.page = self.read_page().map_err(|source| EmbeddedError::Read {
+                file: self.file.clone(),
+                source: Box::new(source),
+            })?;
+            if self.page.is_empty() {
+                self.next = self.old;
+            }
+        }
+        if let Some(row) = self.page.pop_front() {
+            return Ok(self.hand_out(row));
+        }
+        if !self.told_end {
+            self.told_end = true;
+            return Ok(Read::End);
+        }
+        match self.committed.recv_timeout(timeout) {
+            Ok(row) => Ok(self.hand_out(row)),
+            Err(RecvTimeoutError::Timeout) => Ok(Read::Idle),
+            Err(RecvTimeoutError::Disconnected) => {
+                // all appenders are gone: the daemon is stopping
+                thread::sleep(timeout);
+                Ok(Read::Idle)
+            }
+        }
+    }
+
+    fn hand_out(&mut self, (position, append_time, bytes): Row) -> Read {
+        self.next = position + 1;
+        Read::Entry(Entry::new(position, append_time, &bytes))
+    }
+
+    fn read_page(&self) -> Result<VecDeque<Row>, redb::Error> {
+        let log = self.database.begin_read()?.open_table(LOG)?;
+        let mut page = VecDeque::new();
+        for row in log.range(self.next..self.old)?.take(PAGE) {
+            let (position, row) = row?;
+            let (append_ms, bytes) = row.value();
+            page.push_back((
+                position.value(),
+                Timestamp::from_millis(append_ms),
+                bytes.to_vec(),
+            ));
+        }
+        Ok(page)
+    }
+}
+
+/// Opens the file in `dir`; both are made if they are not there.
+pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedError> {
+    fs::create_dir_all(dir).map_err(|source| EmbeddedError::Directory {
+        dir: dir.to_owned(),
+        source,
+    })?;
+    let file = dir.join(FILE);
+    let database = Database::create(&file).map_err(|source| match source {
+        DatabaseError::DatabaseAlreadyOpen => EmbeddedError::InUse { file: file.clone() },
+        source => EmbeddedError::Open {
+            file: file.clone(),
+            source: Box::new(source),
+        },
+    })?;
+    let failed = |source: redb::Error| EmbeddedError::Read {
+        file: file.clone(),
+        source: Box::new(source),
+    };
+    let (old, last_time) = prepare(&database, &file)?.map_err(failed)?;
+    let database = Arc::new(database);
+    let (queue, queued) = sync_channel(QUEUE_MAX);
+    let (commit, committed) = sync_channel(UNREAD_MAX);
+    let errors = Arc::new(AtomicU64::new(0));
+    let writer = Writer {
+        database: Arc::clone(&database),
+        clock,
+        next: old,
+        last_time,
+        commit,
+        errors: Arc::clone(&errors),
+    };
+    thread::Builder::new()
+        .name("statelog".to_owned())
+        .spawn(move || writer.run(&queued))
+        .map_err(EmbeddedError::Thread)?;
+    let reader = Reader {
+        database,
+        file,
+        page: VecDeque::new(),
+        next: 0,
+        old,
+        told_end: false,
+        committed,
+    };
+    Ok((Appender { queue, errors }, reader))
+}
+
+/// Makes the tables and checks their format; the position after the last record, and its time.
+#[expect(
+    clippy::type_complexity,
+    reason = "the outer error has a message of its own"
+)]
+fn prepare(
+    database: &Database,
+    file: &Path,
+) -> Result<Result<(u64, Timestamp), redb::Error>, EmbeddedError> {
+    let look = || -> Result<(u64, u64, Timestamp), redb::Error> {
+        let write = database.begin_write()?;
+        let (format, last) = {
+            let mut meta = write.open_table(META)?;
+            let known = meta.get("format")?.map(|format| format.value());
+            let format = match known {
+                Some(format) => format,
+                None => {
+                    meta.insert("format", FORMAT)?;
+                    FORMAT
+                }
+            };
+            let log = write.open_table(LOG)?;
+            let last = log
+                .last()?
+                .map(|(position, row)| (position.value(), row.value().0));
+            (format, last)
+        };
+        write.commit()?;
+        let end = last.map_or((0, Timestamp::MIN), |(position, append_ms)| {
+            (position + 1, Timestamp::from_millis(append_ms))
+        });
+        Ok((format, end.0, end.1))
+    };
+    match look() {
+        Ok((found, ..)) if found > FORMAT => Err(EmbeddedError::Newer {
+            file: file.to_owned(),
+            found,
+        }),
+        Ok((_, next, time)) => Ok(Ok((next, time))),
+        Err(error) => Ok(Err(error)),
+    }
+}
+
+/// The thread that commits.
+struct Writer {
+    database: Arc<Database>,
+    clock: Clock,
+    next: u64,
+    last_time: Timestamp,
+    commit: SyncSender<Row>,
+    errors: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Until all appenders are gone.
+    fn run(mut self, queued: &Receiver<Queued>) {
+        while let Ok(first) = queued.recv() {
+            let mut batch = vec![first];
+            batch.extend(queued.try_iter().take(COMMIT_MAX - 1));
+            let time = self.clock.now().max(self.last_time);
+            let committed = write(&self.database, self.next, time, &batch);
+            if let Err(error) = committed {
+                self.errors.fetch_add(batch.len() as u64, Ordering::Relaxed);
+                tracing::error!(%error, records = batch.len(), "state log not written, trying again");
+                batch.iter().for_each(|queued| queued.failed.set());
+                continue;
+            }
+            self.last_time = time;
+            for queued in batch {
+                if self.commit.send((self.next, time, queued.bytes)).is_err() {
+                    // nobody reads any more: the daemon is stopping
+                    return;
+                }
+                self.next += 1;
+            }
+        }
+    }
+}
+
+fn write(
+    database: &Database,
+    next: u64,
+    time: Timestamp,
+    batch: &[Queued],
+) -> Result<(), redb::Error> {
+    let write = database.begin_write()?;
+    {
+        let mut log = write.open_table(LOG)?;
+        for (position, queued) in (next..).zip(batch) {
+            log.insert(position, (time.as_millis(), queued.bytes.as_slice()))?;
+        }
+    }
+    write.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::ChainKey;
+    use crate::statelog::record::Record;
+
+    fn record(start: i64) -> Record {
+        let (cluster, topic) = (Arc::from("c"), Arc::from("t"));
+        let chain = ChainKey {
+            shard: 0,
+            cluster,
+            topic,
+            incarnation: 0,
+            partition: 0,
+        };
+        Record::Genesis { chain, start }
+    }
+
+    fn append(appender: &Appender, start: i64) {
+        appender
+            .append(record(start).to_bytes().unwrap(), Failed::default())
+            .unwrap();
+    }
+
+    /// Reads until nothing comes: the starts of the records, and where the end was told.
+    fn drain(reader: &mut Reader, wanted: usize) -> (Vec<i64>, usize) {
+        let (mut starts, mut end) = (Vec::new(), usize::MAX);
+        let mut last = (None, Timestamp::MIN);
+        while starts.len() < wanted || end == usize::MAX {
+            match reader.next(Duration::from_secs(5)).unwrap() {
+                Read::Entry(entry) => {
+                    assert!(last.0 < Some(entry.position) && last.1 <= entry.append_time);
+                    last = (Some(entry.position), entry.append_time);
+                    let Record::Genesis { start, .. } = entry.record.unwrap() else {
+                        panic!()
+                    };
+                    starts.push(start);
+                }
+                Read::End => end = starts.len(),
+                Read::Idle => panic!("nothing came"),
+            }
+        }
+        (starts, end)
+    }
+
+    #[test]
+    fn records_come_back_in_order_and_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        {
+            let (appender, mut reader) = open(dir.path(), Clock).unwrap();
+            (0..600).for_each(|start| append(&appender, start));
+            assert_eq!(drain(&mut reader, 600), ((0..600).collect(), 0));
+        }
+        let reopened = loop {
+            // the writer of the first opening ends a moment after its appender
+            match open(dir.path(), Clock) {
+                Err(EmbeddedError::InUse { .. }) => thread::yield_now(),
+                opened => break opened.unwrap(),
+            }
+        };
+        let (appender, mut reader) = reopened;
+        append(&appender, 600);
+        assert_eq!(drain(&mut reader, 601), ((0..=600).collect(), 600));
+    }
+
+    #[test]
+    fn a_second_process_is_told_who_has_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = open(dir.path(), Clock).unwrap();
+        let error = open(dir.path(), Clock).unwrap_err();
+        assert!(matches!(error, EmbeddedError::InUse { .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_a_state_log_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), b"this is not a database at all").unwrap();
+        let error = open(dir.path(), Clock).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                EmbeddedError::Open { .. } | EmbeddedError::Read { .. }
+            ),
+            "{error}"
+        );
+    }
+}
