@@ -9,6 +9,16 @@
 //! `tests/system/kafka` (see there) and stopped again. CPU is of the whole client process, from
 //! `/proc`; rates count from the first record to the last. Compare ratios of one run: machines differ.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    reason = "a program for people that measures; it fails loudly where it is wrong"
+)]
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -23,7 +33,6 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 
@@ -68,7 +77,6 @@ struct Figure {
 }
 
 impl std::fmt::Display for Figure {
-    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let events = self.events as f64;
         let rate = events / self.wall.as_secs_f64();

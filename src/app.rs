@@ -24,7 +24,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Home};
 use crate::engine::Engine;
 use crate::expose::{self, ExposeError, Shared};
-use crate::source::{Common, Door, Source, SourceError, admin};
+use crate::source::{Common, Door, Source, SourceError, Watch, admin};
 use crate::statelog::record::Record;
 use crate::statelog::{self, Appender, Failed, StateLogError};
 use crate::telemetry::Exit;
@@ -243,7 +243,7 @@ impl Daemon {
         self.shared.set_source(move || {
             status
                 .iter()
-                .flat_map(|status| status.read())
+                .flat_map(Watch::read)
                 .map(views::partition)
                 .collect()
         });

@@ -73,7 +73,7 @@ fn serve(serve: &Serve, clock: Clock) -> Result<(), Failure> {
     runtime()?.block_on(async {
         app::serve(config, clock, stopped()?, |_running| {})
             .await
-            .map_err(app_failure)
+            .map_err(|error| app_failure(&error))
     })
 }
 
@@ -82,7 +82,7 @@ fn demo(demo: &Demo, clock: Clock) -> Result<(), Failure> {
         demo::run(Some(demo.listen.clone()), clock, stopped()?)
             .await
             .map_err(|error| match error {
-                DemoError::App(error) => app_failure(error),
+                DemoError::App(error) => app_failure(&error),
                 DemoError::Config(problems) => problems_failure(&problems),
                 error => Failure::new(Exit::Fault, &error),
             })
@@ -94,7 +94,7 @@ fn check(check: &Check) -> Result<(), Failure> {
     if check.connect {
         runtime()?
             .block_on(app::check(config))
-            .map_err(app_failure)?;
+            .map_err(|error| app_failure(&error))?;
         return print(b"configuration ok, everything it names is there\n");
     }
     print(b"configuration ok\n")
@@ -182,8 +182,8 @@ fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Config, Failure> {
 }
 
 /// What the error of the daemon means to the shell.
-fn app_failure(error: AppError) -> Failure {
-    Failure::new(error.exit(), &error)
+fn app_failure(error: &AppError) -> Failure {
+    Failure::new(error.exit(), error)
 }
 
 fn problems_failure(problems: &Problems) -> Failure {

@@ -56,7 +56,7 @@ mod fixture;
 const COMPUTE_MAX: usize = 4;
 
 /// How long a request waits to compute.
-const COMPUTE_WAIT_MAX: Duration = Duration::from_secs(5);
+const COMPUTE_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// How long requests under way may take to end once the server is told to stop; then they are cut.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
@@ -214,7 +214,7 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ExposeError> {
         })
 }
 
-/// Answers requests until `shutdown` is done, and then those under way, for [`DRAIN_MAX`] at most.
+/// Answers requests until `shutdown` is done, and then those under way, for 5 s at most.
 pub async fn serve(
     listener: TcpListener,
     shared: Arc<Shared>,

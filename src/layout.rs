@@ -59,6 +59,10 @@ pub const CONVENTION: &str = "deciles-inverted-cdf-jeffreys";
 /// The most series in one layout; more are refused.
 pub const SERIES_MAX: usize = 10_000;
 
+/// The most canonical bytes of a layout, which go into the state log; more are refused. Only columns of
+/// very many categories, of which there are also very many, come near it.
+pub const LAYOUT_BYTES_MAX: usize = 64 << 20;
+
 /// The longest name of a series: a name and the prefix that a reserved or nested one gets.
 pub const SERIES_NAME_BYTES_MAX: usize = NAME_BYTES_MAX + "prediction.".len();
 
@@ -98,6 +102,11 @@ pub enum LayoutError {
     /// More than [`SERIES_MAX`] series.
     #[error("a layout of {0} series, more than {SERIES_MAX}")]
     TooManySeries(usize),
+    /// More than [`LAYOUT_BYTES_MAX`] canonical bytes.
+    #[error(
+        "a layout of {0} bytes, more than {LAYOUT_BYTES_MAX}: leave out columns of many categories"
+    )]
+    TooLarge(usize),
     /// Two series of one name.
     #[error("two series are named `{0}`")]
     TwoSeries(Arc<str>),
@@ -162,7 +171,11 @@ impl Layout {
             cells += series.cells();
             offsets.push(cells);
         }
-        let digest = Digest::of(&canonical::encode(&series));
+        let bytes = canonical::encode(&series);
+        if bytes.len() > LAYOUT_BYTES_MAX {
+            return Err(LayoutError::TooLarge(bytes.len()));
+        }
+        let digest = Digest::of(&bytes);
         Ok(Self {
             series,
             offsets,

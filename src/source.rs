@@ -26,6 +26,7 @@ use crate::statelog::Appender;
 use crate::time::Length;
 
 pub mod admin;
+mod care;
 mod desk;
 mod door;
 mod ends;

@@ -257,15 +257,15 @@ impl Tally {
         });
         block.count_row(row, late);
         for (slot, value) in row.values {
-            match (route.target(*slot, names), route.shape.as_deref()) {
-                (Target::Series(series), Some(shape)) => block.count(shape, series, *value),
-                _ => {
-                    let kept = names.get(*slot).is_some_and(|name| {
-                        block.count_loose(name, *value, loose_max, &mut self.size)
-                    });
-                    self.accounting.unnamed += u64::from(!kept);
-                }
+            let target = route.target(*slot, names);
+            if let (Target::Series(series), Some(shape)) = (target, route.shape.as_deref()) {
+                block.count(shape, series, *value);
+                continue;
             }
+            let kept = names
+                .get(*slot)
+                .is_some_and(|name| block.count_loose(name, *value, loose_max, &mut self.size));
+            self.accounting.unnamed += u64::from(!kept);
         }
     }
 

@@ -20,15 +20,15 @@
 //!       text                                        rows      the string
 //! ```
 //!
-//! The first pane counts from `base_ms` of the header. A number that may be zero has a row only where
-//! it is not. So there is one way to write a delta, small differences compress well, and any Arrow
-//! reader can look into the log. All rows of a model stand together: when the log is spread over
-//! shards, batches can be cut between models, and a reader that skips some of them loses nothing
-//! else. This reader takes any number of batches for one.
+//! The first pane counts from `base_ms` of the header. A number that may be zero has a row only
+//! where it is not. So there is one way to write a delta, small differences compress well, and any
+//! Arrow reader can look into the log. All rows of a model stand together: when the log is spread
+//! over shards, batches can be cut between models, and a reader that skips some of them loses
+//! nothing else. This reader takes any number of batches for one.
 //!
-//! Bytes may come from anybody who can write to the topic. They are looked at in this order, and each
-//! step allocates no more than the one before has allowed: framing and declared sizes, columns, rows,
-//! then the same [`Flaw`]s that keep a wrong delta from being written.
+//! Bytes may come from anybody who can write to the topic. They are looked at in this order, and
+//! each step allocates no more than the one before has allowed: framing and declared sizes,
+//! columns, rows, then the same [`Flaw`]s that keep a wrong delta from being written.
 
 use arrow::error::ArrowError;
 

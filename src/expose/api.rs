@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Health is answered at once. Everything that adds up or renders runs on a blocking thread, on
-//! [`COMPUTE_MAX`] of them at most, with the board of the moment at which it began.
+//! `COMPUTE_MAX` of them at most, with the board of the moment at which it began.
 
 use std::sync::Arc;
 
@@ -77,9 +77,10 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, Proble
 }
 
 async fn page(State(shared): State<Arc<Shared>>) -> Answer {
+    let mut page = Arc::clone(&shared.page).lock_owned().await;
+    // not before it is this one's turn: counters must not go back from one scrape to the next
     let board = shared.board().filter(|board| board.ready);
     let local = shared.local();
-    let mut page = Arc::clone(&shared.page).lock_owned().await;
     let text = blocking(move || Ok(page.render(board.as_deref(), &local))).await?;
     let kind = (
         header::CONTENT_TYPE,

@@ -1,10 +1,12 @@
 //! What a request names, on the board: model version, window length, window, ticks.
 //!
-//! Windows end at multiples of their step. Those can be asked for whose panes are all kept:
+//! Windows end at multiples of their step. Those can be asked for that have a pane which is kept;
+//! one that has lost panes to age, or to what is behind the horizon, is not complete:
 //!
 //! ```text
-//! panes kept from 10:05 to 11:40, window 1h, step 10m, nothing forgotten before
+//! window 1h, step 10m, panes from 10:05 to 11:40, horizon 09:38
 //! ends 10:10 .. 11:40        at=11:37 means 11:30, at=12:00 means 11:40, at=10:09 is not kept
+//! complete from 10:40 on     what was before 09:35 is not known any more
 //! ```
 
 use std::sync::Arc;
@@ -70,32 +72,41 @@ pub(super) fn panes(
 /// The ends of the windows that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ends {
-    /// The first window all of which is kept; `None` while there are no panes.
-    kept: Option<(Timestamp, Timestamp)>,
+    /// The first and the last that have a kept pane.
+    first: Timestamp,
+    last: Timestamp,
+    /// The first that has lost none.
+    whole: Timestamp,
     /// The one to show unless another is asked for.
-    pub(super) default: Timestamp,
+    default: Timestamp,
 }
 
 impl Ends {
     /// The ends there are of windows of `panes`.
     pub(super) fn of(board: &Board, model: &ModelState, panes: &Panes) -> Result<Self, Problem> {
         let step = panes.step();
-        let kept = panes.span().map(|(first, last)| {
-            let begun = first.floor(step) + step;
-            // the first pane is there, so the window that starts with it is
-            let ticks = (0..=PANES_PER_WINDOW).map(|n| match n {
-                0 => begun,
-                n => begun + step.times(n),
+        let default = board.default_end(model, panes);
+        let Some((start, end)) = panes.span() else {
+            let default = default.ok_or_else(|| Problem::NoTime(model.key.clone()))?;
+            return Ok(Self {
+                first: default,
+                last: default,
+                whole: default,
+                default,
             });
-            let whole = |end: &Timestamp| panes.reaches(*end - panes.window());
-            let first = ticks.into_iter().find(whole).unwrap_or(begun);
-            (first, ceil(last, step))
-        });
-        let default = board
-            .default_end(model, panes)
-            .or(kept.map(|(_, last)| last));
-        let default = default.ok_or_else(|| Problem::NoTime(model.key.clone()))?;
-        Ok(Self { kept, default })
+        };
+        let (first, last) = (start.floor(step) + step, ceil(end, step));
+        let default = default.unwrap_or(last);
+        // what starts with the first pane has lost nothing, so few steps are enough
+        let later = (1..=PANES_PER_WINDOW).map(|steps| first + step.times(steps));
+        let whole = |end: &Timestamp| panes.reaches(*end - panes.window());
+        let whole = [first].into_iter().chain(later).find(whole).unwrap_or(last);
+        Ok(Self {
+            first: first.min(default),
+            last: last.max(default),
+            whole,
+            default,
+        })
     }
 
     /// The end of the last window that ends by `at`, or by default.
@@ -103,28 +114,29 @@ impl Ends {
         let Some(at) = at else {
             return Ok(self.default);
         };
-        let (first, last) = self.bounds();
-        let end = at.floor(panes.step()).min(last);
-        if end >= first {
+        let end = at.floor(panes.step()).min(self.last);
+        if end >= self.first {
             return Ok(end);
         }
+        let (window, first, last) = (panes.window(), self.first, self.last);
         Err(Problem::NotKept {
             at,
-            window: panes.window(),
-            kept: Some((first, last)),
+            window,
+            first,
+            last,
         })
     }
 
-    /// Ticks in `[from, to]` that are multiples of `step`, as far as windows are kept.
+    /// Ticks in `[from, to]` that are multiples of `step`, as far as there are windows. By default
+    /// from the first one that has lost nothing to the last closed one.
     pub(super) fn ticks(
         &self,
         from: Option<Timestamp>,
         to: Option<Timestamp>,
         step: Length,
     ) -> Result<Vec<Timestamp>, Problem> {
-        let (first, last) = self.bounds();
-        let from = ceil(from.map_or(first, |from| from.max(first)), step);
-        let to = to.unwrap_or(self.default).min(last);
+        let from = ceil(from.map_or(self.whole, |from| from.max(self.first)), step);
+        let to = to.unwrap_or(self.default).min(self.last);
         let span = to.millis_since(from);
         if span < 0 {
             return Ok(Vec::new());
@@ -146,13 +158,6 @@ impl Ends {
             tick = tick + step;
         }
         Ok(ticks)
-    }
-
-    fn bounds(&self) -> (Timestamp, Timestamp) {
-        match self.kept {
-            Some((first, last)) => (first.min(self.default), last.max(self.default)),
-            None => (self.default, self.default),
-        }
     }
 }
 
@@ -176,6 +181,10 @@ mod tests {
         (Ends::of(&board, model, &panes).unwrap(), panes)
     }
 
+    fn day(clock: &str) -> Timestamp {
+        time(&format!("2026-11-23T{clock}:00Z"))
+    }
+
     #[test]
     fn a_time_means_the_last_window_that_ends_by_it() {
         let (ends, panes) = ends("2026-11-23T10:05:00Z", "2026-11-23T11:38:00Z");
@@ -185,48 +194,51 @@ mod tests {
             ("12:00", Some("11:40")),
             ("10:09", None),
         ] {
-            let day = |clock: &str| time(&format!("2026-11-23T{clock}:00Z"));
             assert_eq!(ends.by(Some(day(at)), &panes).ok(), end.map(day), "{at}");
         }
         // closed by the watermark, 11:36
-        assert_eq!(ends.by(None, &panes).unwrap(), time("2026-11-23T11:30:00Z"));
+        assert_eq!(ends.by(None, &panes).unwrap(), day("11:30"));
     }
 
     #[test]
-    fn windows_that_lost_panes_are_not_offered() {
+    fn a_history_begins_where_nothing_is_lost_unless_asked_otherwise() {
         // two hours are kept behind the last event
         let (ends, panes) = ends("2026-11-23T08:00:00Z", "2026-11-23T12:00:00Z");
-        let first = time("2026-11-23T11:00:00Z");
-        assert_eq!(ends.by(Some(first), &panes).unwrap(), first);
-        assert!(ends.by(Some(first - Length::MINUTE), &panes).is_err());
+        let step = panes.step();
+        assert_eq!(ends.ticks(None, None, step).unwrap()[0], day("11:00"));
+        let early = ends.ticks(Some(Timestamp::MIN), None, step).unwrap()[0];
+        assert_eq!(early, day("10:00"));
+        assert!(ends.by(Some(early - Length::MINUTE), &panes).is_err());
     }
 
     #[test]
-    fn ticks_are_bounded_and_within_what_is_kept() {
+    fn ticks_are_bounded_and_within_what_there_is() {
         let (ends, panes) = ends("2026-11-23T10:05:00Z", "2026-11-23T11:38:00Z");
-        let all = ends.ticks(None, None, panes.step()).unwrap();
-        assert_eq!((all.len(), all[0]), (9, time("2026-11-23T10:10:00Z")));
+        let step = panes.step();
+        let all = ends.ticks(None, None, step).unwrap();
+        assert_eq!((all.len(), all[0], all[5]), (6, day("10:40"), day("11:30")));
+        let wide = ends
+            .ticks(Some(Timestamp::MIN), Some(Timestamp::MAX), step)
+            .unwrap();
         assert_eq!(
-            ends.ticks(Some(Timestamp::MIN), Some(Timestamp::MAX), panes.step())
-                .unwrap()
-                .len(),
-            10
+            (wide.len(), wide[0], wide[9]),
+            (10, day("10:10"), day("11:40"))
         );
-        let hours = ends.ticks(None, None, Length::HOUR).unwrap();
-        assert_eq!(hours, [time("2026-11-23T11:00:00Z")]);
+        assert_eq!(
+            ends.ticks(None, None, Length::HOUR).unwrap(),
+            [day("11:00")]
+        );
         assert!(
-            ends.ticks(Some(time("2026-11-24T00:00:00Z")), None, panes.step())
+            ends.ticks(Some(day("12:00")), None, step)
                 .unwrap()
                 .is_empty()
         );
         let long = Ends {
-            kept: Some((Timestamp::EPOCH, time("2026-11-23T00:00:00Z"))),
+            whole: Timestamp::EPOCH,
+            first: Timestamp::EPOCH,
             ..ends
         };
-        let problem = long
-            .ticks(None, None, panes.step())
-            .unwrap_err()
-            .to_string();
+        let problem = long.ticks(None, None, step).unwrap_err().to_string();
         assert!(problem.contains("more than 11000"), "{problem}");
     }
 }

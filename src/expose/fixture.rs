@@ -23,7 +23,7 @@ use crate::tally::{Layouts, Range, Router, Seen, Tally};
 use crate::time::{Length, Timestamp};
 
 /// A name that must be escaped or encoded wherever it is met.
-pub(super) const HOSTILE: &str = "<b>\"x\\y\" é/%2F+?";
+pub(super) const HOSTILE: &str = "<b>\"x\\y\" \u{e9}/%2F+?";
 
 /// The rows after which reference values repeat.
 const PERIOD: u32 = 97 * 18;

@@ -1,7 +1,7 @@
 //! The page of Prometheus: what there is, and how it is read off the board.
 //!
-//! The page is made from the board at each scrape, so a series that goes away is gone from the page,
-//! and nothing has to be unregistered. [`METRICS`] says of every metric its name, labels, type and
+//! The page is made from the board at each scrape, so a series that goes away is gone from it, and
+//! nothing has to be unregistered. [`METRICS`] says of every metric its name, labels, type and
 //! meaning; whoever adds a sample names an entry of it.
 //!
 //! ```text
@@ -11,8 +11,9 @@
 //!
 //! A *score series* is one series in one window against one reference. While there are no more of
 //! them than `limits.metric_series_max` all are exported, else the worst by adjusted PSI, over all
-//! model versions; `driftd_series_omitted` says how many are left out. Each set of windows is ranked
-//! afresh: a series near the limit may come and go, until ranking prefers those that were shown.
+//! model versions; `driftd_series_omitted` says how many are left out. Each set of windows is
+//! ranked afresh: a series near the limit may come and go, until ranking prefers those that
+//! were shown.
 
 use prometheus::TextEncoder;
 use prometheus::core::Collector;

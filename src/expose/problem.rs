@@ -56,11 +56,12 @@ pub(super) enum Problem {
         asked: &'static str,
         known: &'static str,
     },
-    #[error("no window of {window} that ends by {at} is kept; ends are kept {}", range(*kept))]
+    #[error("no window of {window} that ends by {at} is kept; they end from {first} to {last}")]
     NotKept {
         at: Timestamp,
         window: Length,
-        kept: Option<(Timestamp, Timestamp)>,
+        first: Timestamp,
+        last: Timestamp,
     },
     #[error("event time has not begun for model version `{0}`; come back when rows have arrived")]
     NoTime(ModelKey),
@@ -161,13 +162,6 @@ pub(super) fn references(references: &References) -> &'static str {
         (true, false) => "training",
         (false, true) => "baseline",
         (false, false) => "none",
-    }
-}
-
-fn range(kept: Option<(Timestamp, Timestamp)>) -> String {
-    match kept {
-        Some((first, last)) => format!("from {first} to {last}"),
-        None => "none".to_owned(),
     }
 }
 

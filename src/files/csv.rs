@@ -36,6 +36,12 @@ pub enum CsvType {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CsvTypes(BTreeMap<Arc<str>, CsvType>);
 
+impl FromIterator<(Arc<str>, CsvType)> for CsvTypes {
+    fn from_iter<T: IntoIterator<Item = (Arc<str>, CsvType)>>(types: T) -> Self {
+        Self(types.into_iter().collect())
+    }
+}
+
 impl CsvTypes {
     /// The type of a series.
     pub fn of(&self, series: &str) -> CsvType {

@@ -122,8 +122,11 @@ impl ModelState {
         let mut shortfall = Shortfall::default();
         for pane in &delta.panes {
             self.rows += pane.rows;
-            let kept = self.add_pane(delta.layout, pane, config, now, &mut shortfall);
-            if !kept {
+            let is_believed = pane.start <= now + FUTURE_KEPT;
+            let added = is_believed.then(|| self.add_pane(delta.layout, pane, config));
+            if let Some(left_out) = added.flatten() {
+                shortfall.loose += left_out;
+            } else {
                 shortfall.beyond_horizon += pane.rows;
                 self.rows_beyond_horizon += pane.rows;
             }
@@ -132,28 +135,24 @@ impl ModelState {
         shortfall
     }
 
-    /// Adds one pane to each window that still keeps it; false when none does.
+    /// Adds one pane to each window that still keeps it: in how many of them loose series were left
+    /// out, or `None` when no window keeps it.
     fn add_pane(
         &mut self,
         layout: LayoutId,
         pane: &PaneDelta,
         config: &Configuration,
-        now: Timestamp,
-        shortfall: &mut Shortfall,
-    ) -> bool {
-        if pane.start > now + FUTURE_KEPT {
-            return false;
-        }
+    ) -> Option<u64> {
         let loose_max = usize::try_from(config.loose_series_max).unwrap_or(usize::MAX);
-        let mut kept = false;
+        let mut left_out = None;
         for panes in &mut self.windows {
             let horizon = horizon(self.last_event, panes.window(), config);
             if horizon.is_none_or(|horizon| panes.keeps(pane.start, horizon)) {
-                kept = true;
-                shortfall.loose += u64::from(!panes.add(layout, pane, loose_max));
+                let all = panes.add(layout, pane, loose_max);
+                *left_out.get_or_insert(0) += u64::from(!all);
             }
         }
-        kept
+        left_out
     }
 
     /// Forgets panes behind the horizon of each window.

@@ -141,14 +141,10 @@ impl Pane {
     }
 
     fn under_mut(&mut self, layout: LayoutId) -> &mut Counts {
-        let at = match self.under.iter().position(|(id, _)| *id == layout) {
-            Some(at) => at,
-            None => {
-                let at = self.under.partition_point(|(id, _)| *id < layout);
-                self.under.insert(at, (layout, Counts::default()));
-                at
-            }
-        };
+        let at = self.under.partition_point(|(id, _)| *id < layout);
+        if self.under.get(at).is_none_or(|(id, _)| *id != layout) {
+            self.under.insert(at, (layout, Counts::default()));
+        }
         #[expect(clippy::indexing_slicing, reason = "found or inserted just above")]
         &mut self.under[at].1
     }

@@ -213,6 +213,7 @@ impl EdgeCollector {
         self.edges.dedup_by_key(|edge| edge.to_bits());
         self.deciles.dedup_by_key(|edge| edge.to_bits());
         // finite, sorted, without duplicates, and few enough by the bound of each kind of edge
+        debug_assert!(self.edges.len() <= EDGES_MAX, "99 + 2 * 200 + 3 at most");
         Quantiles {
             edges: Edges(self.edges.into()),
             deciles: self.deciles,

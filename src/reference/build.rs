@@ -16,7 +16,8 @@
 //! The kind of a series is that of most of its values; of equally many numeric before categorical
 //! before boolean, and numeric where there are none. Other values are `invalid`.
 //!
-//! Hours are kept where rows have times: the latest that fit [`BLOCK_CELLS_MAX`].
+//! Hours are kept where rows have times: the latest that fit, as they are counted
+//! ([`BLOCK_CELLS_MAX`]) and in the artifact.
 
 mod count;
 mod gather;
@@ -59,6 +60,9 @@ pub const DISTINCT_MAX: usize = 1_000_000;
 /// not kept.
 pub const BLOCK_CELLS_MAX: usize = 16 << 20;
 
+/// The most bytes of hour blocks in an artifact: earlier hours than fit are not kept.
+const BLOCK_BYTES_MAX: usize = 128 << 20;
+
 /// The most threads that read.
 const THREADS_MAX: usize = 8;
 
@@ -82,13 +86,25 @@ pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Referenc
         None => Arc::new(Layout::new(parts.layouts)?),
     };
     let header = header(request, &inputs, &parts.rows);
+    let blocks = latest(parts.blocks);
     Ok(Reference::new(
         header,
         layout,
         parts.series,
         parts.rows.carried,
-        parts.blocks,
+        blocks,
     )?)
+}
+
+/// The latest blocks that an artifact has room for.
+fn latest(mut blocks: Vec<HourBlock>) -> Vec<HourBlock> {
+    let mut bytes = 0;
+    let fits = |block: &&HourBlock| {
+        bytes += (block.cells.len() + 8) * (size_of::<u32>() + size_of::<u64>());
+        bytes <= BLOCK_BYTES_MAX
+    };
+    let kept = blocks.iter().rev().take_while(fits).count();
+    blocks.split_off(blocks.len() - kept)
 }
 
 /// What becomes of a reference's parts, group by group.

@@ -124,7 +124,7 @@ impl Desk {
             timestamp: arrived.timestamp,
         };
         let outcome = self.decoder.decode(record, |names, row| {
-            tally.add(router, names, row, arrived.timestamp)
+            tally.add(router, names, row, arrived.timestamp);
         });
         let seen = Seen {
             offset: arrived.offset,

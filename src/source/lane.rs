@@ -356,6 +356,12 @@ impl Lane {
         }
     }
 
+    /// The record that is remembered is not there any more, so nothing can be compared with it.
+    pub(super) fn forget(&mut self) {
+        self.remembered = None;
+        self.misplaced = true;
+    }
+
     /// Throws everything away, to read again from the head that the fold knows, or from the start
     /// where it knows none.
     pub(super) fn restart(&mut self, head: Option<Head>) {

@@ -86,8 +86,6 @@ pub(super) struct Group {
     changes: Mutex<Vec<Change>>,
     /// Given by the group, but not placed yet.
     unplaced: Mutex<BTreeSet<Place>>,
-    /// Placed, so that it can be taken away from librdkafka again.
-    placed: Mutex<BTreeSet<Place>>,
 }
 
 impl Group {
@@ -96,7 +94,6 @@ impl Group {
             common,
             changes: Mutex::default(),
             unplaced: Mutex::default(),
-            placed: Mutex::default(),
         }
     }
 
@@ -127,10 +124,13 @@ impl Group {
             tracing::warn!(%error, "partitions cannot be assigned, retrying");
             return;
         }
+        // a partition that was here before may have been paused then
+        if let Err(error) = consumer.resume(&list) {
+            tracing::warn!(%error, "partitions cannot be resumed");
+        }
         for assigned in found {
             let place = (Arc::clone(&assigned.chain.topic), assigned.chain.partition);
             lock(&self.unplaced).remove(&place);
-            lock(&self.placed).insert(place);
             lock(&self.changes).push(Change::Assigned(assigned));
         }
     }
@@ -293,13 +293,15 @@ impl ConsumerContext for Group {
 impl Group {
     /// Takes partitions away from librdkafka and, by a [`Change`], from the worker.
     fn give_up(&self, consumer: &BaseConsumer<Self>, revoked: Vec<Place>) {
+        // librdkafka refuses the whole list for one partition that it does not have
+        let assigned = consumer.assignment().unwrap_or_default();
         let mut list = TopicPartitionList::new();
         for place in revoked {
-            lock(&self.unplaced).remove(&place);
-            if lock(&self.placed).remove(&place) {
+            if assigned.find_partition(&place.0, place.1).is_some() {
                 list.add_partition(&place.0, place.1);
-                lock(&self.changes).push(Change::Revoked(place));
             }
+            lock(&self.unplaced).remove(&place);
+            lock(&self.changes).push(Change::Revoked(place));
         }
         if let Err(error) = consumer.incremental_unassign(&list) {
             tracing::warn!(%error, "partitions cannot be given up");
@@ -310,7 +312,7 @@ impl Group {
 impl std::fmt::Debug for Group {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Group")
-            .field("placed", &*lock(&self.placed))
+            .field("unplaced", &*lock(&self.unplaced))
             .finish_non_exhaustive()
     }
 }

@@ -19,18 +19,16 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
-use super::admin::{Place, ask_bounds, ask_offsets};
+use super::admin::Place;
+use super::care::{look_at_bounds, look_at_ends, steer};
 use super::desk::{Arrived, Desk};
-use super::door::{Head, lock};
+use super::door::lock;
 use super::error::SourceError;
-use super::lane::{Lane, Stopped, Trouble};
-use super::place::{Bounds, judge_bounds};
-use super::rebalance::{Assigned, Change, Common, Group};
+use super::rebalance::{Change, Common, Group};
 use super::reject::{DeadLetters, RejectLog};
 use super::status::PartitionStatus;
 use super::tolls::Tolls;
 use crate::config::{Kafka, OnTruncation};
-use crate::key::ChainKey;
 use crate::time::Timestamp;
 
 /// Records read between two looks at everything else; some milliseconds' worth.
@@ -47,9 +45,6 @@ const CARE_INTERVAL_MS: u64 = 1_000;
 
 /// How often the state of the partitions is shown.
 const STATUS_INTERVAL_MS: u64 = 250;
-
-/// How long one question to the brokers may take.
-const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a client that has failed for good is left alone before there is a new one.
 const RENEW_PAUSE: Duration = Duration::from_secs(10);
@@ -101,7 +96,7 @@ pub(super) struct Worker {
     rejects: RejectLog,
     /// What is to be committed, for lag tools.
     commits: BTreeMap<Place, i64>,
-    /// Partitions that wait for a decision, since a fetch of one of them was out of range.
+    /// Fetches that were out of range, of which partitions is not said.
     resets: usize,
     started: Instant,
     cared_ms: u64,
@@ -249,7 +244,7 @@ impl Worker {
         self.commits
             .extend(self.desk.hear(fates, common, &shared.tolls));
         self.desk.keep(common, &shared.tolls, now_ms);
-        self.steer(consumer);
+        steer(consumer, &mut self.desk);
         if now_ms >= self.cared_ms + CARE_INTERVAL_MS {
             self.cared_ms = now_ms;
             self.care(consumer, now_ms);
@@ -279,27 +274,6 @@ impl Worker {
         }
     }
 
-    /// Makes the client deliver what the lanes want, and nothing to lanes that are full.
-    fn steer(&mut self, consumer: &BaseConsumer<Group>) {
-        let pace = self.desk.pace();
-        for lane in self
-            .desk
-            .lanes
-            .iter_mut()
-            .filter(|lane| lane.stopped.is_none())
-        {
-            let lost_place = lane.misplaced && lane.trouble.is_none();
-            // while a delta waits its turn, what comes could not be finished
-            if lost_place && lane.writer.may_seal() {
-                lane.misplaced = !reposition(consumer, lane);
-            }
-            let blocked = lane.is_blocked(pace);
-            if blocked != lane.paused && set_paused(consumer, lane, blocked) {
-                lane.paused = blocked;
-            }
-        }
-    }
-
     /// What asks the brokers a question.
     fn care(&mut self, consumer: &BaseConsumer<Group>, now_ms: u64) {
         if consumer.context().has_unplaced() {
@@ -307,76 +281,11 @@ impl Worker {
             self.take_changes(consumer);
         }
         if self.resets > 0 || self.desk.lanes.iter().any(|lane| lane.trouble.is_some()) {
-            self.look_at_bounds(consumer, now_ms);
+            let shared = Arc::clone(&self.shared);
+            look_at_bounds(&shared, consumer, &mut self.desk, &mut self.resets, now_ms);
         }
-        self.look_at_ends(consumer);
+        look_at_ends(consumer, &mut self.desk);
         self.commit(consumer);
-    }
-
-    /// A fetch was out of range, of which partition is not said, or a partition has changed.
-    fn look_at_bounds(&mut self, consumer: &BaseConsumer<Group>, now_ms: u64) {
-        let read = |lane: &&Lane| lane.stopped.is_none();
-        let places: Vec<Place> = self
-            .desk
-            .lanes
-            .iter()
-            .filter(read)
-            .map(Lane::place)
-            .collect();
-        let bounds = match ask_bounds(consumer, &places, ASK_TIMEOUT) {
-            Ok(bounds) => bounds,
-            Err(error) => {
-                tracing::warn!(%error, "the bounds of partitions cannot be found, retrying");
-                return;
-            }
-        };
-        let resets = std::mem::take(&mut self.resets);
-        let mut explained = 0;
-        let shared = Arc::clone(&self.shared);
-        for lane in &mut self.desk.lanes {
-            let Some((low, end)) = bounds.get(&lane.place()) else {
-                continue;
-            };
-            let changed = lane.trouble == Some(Trouble::Changed);
-            match judge_bounds(lane.writer.read(), *low, *end) {
-                Bounds::Within if !changed => continue,
-                Bounds::Lost(lost) if !changed => {
-                    let chain = &lane.chain;
-                    tracing::warn!(%chain, lost, low, "retention took records not yet read");
-                    lane.lost(lost, *low, now_ms);
-                }
-                _ => truncated(&shared, consumer, lane, *low),
-            }
-            explained += 1;
-        }
-        if explained < resets {
-            // a fetch was out of range for another reason, such as a log that was cut behind this
-            // position and has grown again: what was counted is compared from the head on
-            let whole = |lane: &&mut Lane| lane.stopped.is_none() && lane.trouble.is_none();
-            for lane in self.desk.lanes.iter_mut().filter(whole) {
-                lane.restart(shared.common.door.head(&lane.chain));
-            }
-        }
-    }
-
-    /// Finds out which lanes are at the end where only the number of a partition was said.
-    fn look_at_ends(&mut self, consumer: &BaseConsumer<Group>) {
-        let maybe: Vec<Place> = self
-            .desk
-            .lanes
-            .iter()
-            .filter(|lane| lane.maybe_end.is_some())
-            .map(Lane::place)
-            .collect();
-        let questions = maybe.into_iter().map(|place| (place, Offset::End));
-        let Ok(ends) = ask_offsets(consumer, questions, ASK_TIMEOUT) else {
-            return;
-        };
-        for lane in &mut self.desk.lanes {
-            if let Some(Offset::Offset(end)) = ends.get(&lane.place()) {
-                lane.ask_end(*end);
-            }
-        }
     }
 
     fn commit(&mut self, consumer: &BaseConsumer<Group>) {
@@ -393,21 +302,24 @@ impl Worker {
         }
     }
 
-    /// A new client, after a pause; `None` when the source stops first, or there can be none.
+    /// A new client, after a pause; `None` when the source stops first.
     fn renew(&mut self) -> Option<BaseConsumer<Group>> {
         self.desk.lanes.clear();
+        self.commits.clear();
         self.resets = 0;
-        let until = self.shared.common.clock.instant() + RENEW_PAUSE;
-        while self.shared.common.clock.instant() < until {
-            if self.shared.stops() {
-                return None;
+        loop {
+            let until = self.shared.common.clock.instant() + RENEW_PAUSE;
+            while self.shared.common.clock.instant() < until {
+                if self.shared.stops() {
+                    return None;
+                }
+                std::thread::sleep(WAIT_IDLE);
             }
-            std::thread::sleep(WAIT_IDLE);
+            match self.shared.consumer() {
+                Ok(consumer) => return Some(consumer),
+                Err(error) => tracing::error!(%error, "no new kafka client can be made, retrying"),
+            }
         }
-        self.shared
-            .consumer()
-            .inspect_err(|error| tracing::error!(%error, "no new kafka client can be made"))
-            .ok()
     }
 
     /// Finishes what is tallied and waits for its fate, as long as there is time.
@@ -427,62 +339,4 @@ impl Worker {
         }
         self.commit(consumer);
     }
-}
-
-/// The partition is not the one that was counted.
-fn truncated(shared: &Shared, consumer: &BaseConsumer<Group>, lane: &mut Lane, low: i64) {
-    if shared.on_truncation == OnTruncation::Stop {
-        lane.stop(Stopped::Truncated);
-        Tolls::stopped(lane, Stopped::Truncated);
-        set_paused(consumer, lane, true);
-        return;
-    }
-    let incarnation = lane.chain.incarnation + 1;
-    let chain = ChainKey {
-        incarnation,
-        ..lane.chain.clone()
-    };
-    if shared.common.genesis(&chain, low) {
-        let old = &lane.chain;
-        tracing::warn!(%old, %chain, low, "a topic was recreated or truncated, a new chain begins");
-        let head = Head {
-            position: low,
-            last_record: None,
-        };
-        *lane = Lane::new(&Assigned { chain, head });
-        lane.misplaced = true;
-    }
-}
-
-/// Makes the client go on at the target of a lane. Whether that has worked.
-///
-/// After it has, the client delivers nothing of this partition that it has fetched before: a seek,
-/// and likewise giving back the partition, raises librdkafka's version barrier before it returns.
-fn reposition(consumer: &BaseConsumer<Group>, lane: &Lane) -> bool {
-    let (topic, partition) = (&*lane.chain.topic, lane.chain.partition);
-    let target = Offset::Offset(lane.target());
-    if consumer.seek(topic, partition, target, ASK_TIMEOUT).is_ok() {
-        return true;
-    }
-    // a partition that is not being fetched (not yet, or since it was out of range) takes no seek
-    let again = || -> KafkaResult<()> {
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition, target)?;
-        consumer.incremental_unassign(&list)?;
-        consumer.incremental_assign(&list)
-    };
-    again()
-        .inspect_err(|error| tracing::warn!(topic, partition, %error, "no way back, retrying"))
-        .is_ok()
-}
-
-fn set_paused(consumer: &BaseConsumer<Group>, lane: &Lane, paused: bool) -> bool {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(&lane.chain.topic, lane.chain.partition);
-    let done = if paused {
-        consumer.pause(&list)
-    } else {
-        consumer.resume(&list)
-    };
-    done.is_ok()
 }

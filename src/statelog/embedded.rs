@@ -212,11 +212,13 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
             source: Box::new(source),
         },
     })?;
-    let failed = |source: redb::Error| EmbeddedError::Read {
+    let (found, old, last_time) = prepare(&database).map_err(|source| EmbeddedError::Read {
         file: file.clone(),
         source: Box::new(source),
-    };
-    let (old, last_time) = prepare(&database, &file)?.map_err(failed)?;
+    })?;
+    if found > FORMAT {
+        return Err(EmbeddedError::Newer { file, found });
+    }
     let database = Arc::new(database);
     let (queue, queued) = sync_channel(QUEUE_MAX);
     let (commit, committed) = sync_channel(UNREAD_MAX);
@@ -245,47 +247,26 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
     Ok((Appender { queue, errors }, reader))
 }
 
-/// Makes the tables and checks their format; the position after the last record, and its time.
-#[expect(
-    clippy::type_complexity,
-    reason = "the outer error has a message of its own"
-)]
-fn prepare(
-    database: &Database,
-    file: &Path,
-) -> Result<Result<(u64, Timestamp), redb::Error>, EmbeddedError> {
-    let look = || -> Result<(u64, u64, Timestamp), redb::Error> {
-        let write = database.begin_write()?;
-        let (format, last) = {
-            let mut meta = write.open_table(META)?;
-            let known = meta.get("format")?.map(|format| format.value());
-            let format = match known {
-                Some(format) => format,
-                None => {
-                    meta.insert("format", FORMAT)?;
-                    FORMAT
-                }
-            };
-            let log = write.open_table(LOG)?;
-            let last = log
-                .last()?
-                .map(|(position, row)| (position.value(), row.value().0));
-            (format, last)
-        };
-        write.commit()?;
-        let end = last.map_or((0, Timestamp::MIN), |(position, append_ms)| {
-            (position + 1, Timestamp::from_millis(append_ms))
-        });
-        Ok((format, end.0, end.1))
+/// Makes the tables: their format, the position after the last record, and its time.
+fn prepare(database: &Database) -> Result<(u64, u64, Timestamp), redb::Error> {
+    let write = database.begin_write()?;
+    let (format, last) = {
+        let mut meta = write.open_table(META)?;
+        let known = meta.get("format")?.map(|format| format.value());
+        if known.is_none() {
+            meta.insert("format", FORMAT)?;
+        }
+        let log = write.open_table(LOG)?;
+        let last = log
+            .last()?
+            .map(|(position, row)| (position.value(), row.value().0));
+        (known.unwrap_or(FORMAT), last)
     };
-    match look() {
-        Ok((found, ..)) if found > FORMAT => Err(EmbeddedError::Newer {
-            file: file.to_owned(),
-            found,
-        }),
-        Ok((_, next, time)) => Ok(Ok((next, time))),
-        Err(error) => Ok(Err(error)),
-    }
+    write.commit()?;
+    let (next, time) = last.map_or((0, Timestamp::MIN), |(position, append_ms)| {
+        (position + 1, Timestamp::from_millis(append_ms))
+    });
+    Ok((format, next, time))
 }
 
 /// The thread that commits.
@@ -309,7 +290,9 @@ impl Writer {
             if let Err(error) = committed {
                 self.errors.fetch_add(batch.len() as u64, Ordering::Relaxed);
                 tracing::error!(%error, records = batch.len(), "state log not written, trying again");
-                batch.iter().for_each(|queued| queued.failed.set());
+                for queued in &batch {
+                    queued.failed.set();
+                }
                 continue;
             }
             self.last_time = time;
@@ -391,7 +374,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         {
             let (appender, mut reader) = open(dir.path(), Clock).unwrap();
-            (0..600).for_each(|start| append(&appender, start));
+            for start in 0..600 {
+                append(&appender, start);
+            }
             assert_eq!(drain(&mut reader, 600), ((0..600).collect(), 0));
         }
         let reopened = loop {

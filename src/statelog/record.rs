@@ -6,12 +6,13 @@
 //! byte 2..   delta and activate: binary forms of their own; the rest: JSON
 //! ```
 //!
-//! An unknown version or kind is an error that stops the fold: a record is never skipped, since what
-//! it would have changed is unknown. For the same reason a field that this version does not know is
-//! an error, and a new one takes a new format version or is left out where it says nothing new.
+//! An unknown version or kind is an error that stops the fold: a record is never skipped, since
+//! what it would have changed is unknown. For the same reason a field that this version does not
+//! know is an error, and a new one takes a new format version or is left out where it says nothing
+//! new.
 //!
-//! A record has one form: [`Record::to_bytes`] always gives the same bytes, so that anchors can name
-//! a record by its digest.
+//! A record has one form: [`Record::to_bytes`] always gives the same bytes, so that anchors can
+//! name a record by its digest.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +60,8 @@ pub struct Configuration {
     pub keep: Option<Length>,
     /// How far the watermark stays behind the frontier.
     pub lateness: Length,
-    /// A chain that is not at its end and makes no progress for this long no longer holds back time.
+    /// A chain that is not at its end and makes no progress for this long no longer holds back
+    /// time.
     pub wait_max: Length,
     /// A model version that is silent for this long is forgotten.
     pub silent_after: Length,

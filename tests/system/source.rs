@@ -44,7 +44,9 @@ pub(crate) fn every_record_is_counted_once(brokers: &str) {
     kafka.produce(topic, 8, 0..records / 2);
     let rig = Rig::new(brokers);
     let first = rig.start(&source(topic));
-    rig.until("some records are counted", |fold| fold.sum(topic).records > 10_000);
+    rig.until("some records are counted", |fold| {
+        fold.sum(topic).records > 10_000
+    });
     let second = rig.start(&source(topic));
     kafka.produce(topic, 8, records / 2..records * 3 / 4);
     rig.until("more is counted", |fold| fold.sum(topic).records > 60_000);
@@ -53,11 +55,16 @@ pub(crate) fn every_record_is_counted_once(brokers: &str) {
     kafka.produce(topic, 8, records * 3 / 4..records);
     second.stop(Duration::from_secs(10));
     rig.until("all is counted", |fold| fold.sum(topic).records >= records);
-    rig.until("all partitions are at the end", |fold| fold.at_end(topic) == 8);
+    rig.until("all partitions are at the end", |fold| {
+        fold.at_end(topic) == 8
+    });
     let sum = rig.fold().sum(topic);
     let rejected: u64 = sum.rejected.iter().sum();
     assert_eq!((sum.records, rejected), (records, records / 10));
-    assert_eq!((sum.rows, sum.lost, sum.unnamed), (records - records / 10, 0, 0));
+    assert_eq!(
+        (sum.rows, sum.lost, sum.unnamed),
+        (records - records / 10, 0, 0)
+    );
     let rows: u64 = rig.fold().rows.values().sum();
     assert_eq!(rows, sum.rows, "accounting and counts agree");
     let seen = poll_until(LIMIT, || {
@@ -91,7 +98,9 @@ pub(crate) fn a_stopped_source_goes_on_where_it_was(brokers: &str) {
         send(0..50, false);
         let running = rig.start(&source(topic));
         let expected = (round + 1) * 100;
-        rig.until("a round is counted", |fold| fold.sum(topic).records >= expected);
+        rig.until("a round is counted", |fold| {
+            fold.sum(topic).records >= expected
+        });
         if round == 1 {
             send(round * 200 + 100..round * 200 + 200, true);
         }
@@ -100,9 +109,18 @@ pub(crate) fn a_stopped_source_goes_on_where_it_was(brokers: &str) {
     let last = rig.start(&source(topic));
     rig.until("all is counted", |fold| fold.sum(topic).records >= 400);
     rig.until("both are at the end", |fold| fold.at_end(topic) == 2);
-    assert_eq!((rig.fold().sum(topic).records, rig.fold().superseded), (400, 0));
-    assert!(poll_until(LIMIT, || last.status().iter().all(|one| one.lag == Some(0)).then_some(()))
-        .is_some());
+    assert_eq!(
+        (rig.fold().sum(topic).records, rig.fold().superseded),
+        (400, 0)
+    );
+    assert!(
+        poll_until(LIMIT, || last
+            .status()
+            .iter()
+            .all(|one| one.lag == Some(0))
+            .then_some(()))
+        .is_some()
+    );
     last.stop(Duration::from_secs(10));
 }
 
@@ -114,7 +132,9 @@ pub(crate) fn what_retention_took_is_counted_as_lost(brokers: &str) {
     kafka.produce(topic, 1, 0..100);
     let rig = Rig::new(brokers);
     let first = rig.start(&source(topic));
-    rig.until("the first are counted", |fold| fold.sum(topic).records >= 100);
+    rig.until("the first are counted", |fold| {
+        fold.sum(topic).records >= 100
+    });
     first.stop(Duration::from_secs(10));
     kafka.produce(topic, 1, 100..200);
     kafka.delete_before(topic, 0, 130);
@@ -135,9 +155,11 @@ pub(crate) fn what_retention_took_is_counted_as_lost(brokers: &str) {
 /// A topic that was recreated, shorter or longer than before, is not taken for the one that was
 /// counted: it stops, or begins a new chain where the operator has said so.
 pub(crate) fn a_recreated_topic_is_noticed(brokers: &str) {
-    for (topic, before, after) in
-        [("source.shorter", 100, 40), ("source.longer", 100, 300), ("source.empty", 100, 0)]
-    {
+    for (topic, before, after) in [
+        ("source.shorter", 100, 40),
+        ("source.longer", 100, 300),
+        ("source.empty", 100, 0),
+    ] {
         let kafka = Cluster::new(brokers);
         kafka.create(topic, 1);
         kafka.produce(topic, 1, 0..before);
@@ -156,10 +178,17 @@ pub(crate) fn a_recreated_topic_is_noticed(brokers: &str) {
         second.stop(Duration::from_secs(10));
         assert_eq!(rig.fold().sum(topic).records, before);
         let restart = OnTruncation::Restart;
-        let third = rig.start(&config::Source { on_truncation: restart, ..source(topic) });
-        rig.until("the new one is counted", |fold| fold.sum(topic).records >= before + after);
+        let third = rig.start(&config::Source {
+            on_truncation: restart,
+            ..source(topic)
+        });
+        rig.until("the new one is counted", |fold| {
+            fold.sum(topic).records >= before + after
+        });
         rig.until("as a new chain", |fold| {
-            fold.heads.keys().any(|chain| &*chain.topic == topic && chain.incarnation == 1)
+            fold.heads
+                .keys()
+                .any(|chain| &*chain.topic == topic && chain.incarnation == 1)
         });
         third.stop(Duration::from_secs(10));
         assert_eq!(rig.fold().sum(topic).records, before + after, "{topic}");
@@ -171,13 +200,24 @@ pub(crate) fn start_is_where_unknown_chains_begin(brokers: &str) {
     let kafka = Cluster::new(brokers);
     for (topic, start, expected) in [
         ("source.latest", Start::Latest, 10),
-        ("source.time", Start::At(driftd::time::Timestamp::from_millis(T0 + 60_000)), 50),
-        ("source.future", Start::At(driftd::time::Timestamp::from_millis(T0 * 2)), 10),
+        (
+            "source.time",
+            Start::At(driftd::time::Timestamp::from_millis(T0 + 60_000)),
+            50,
+        ),
+        (
+            "source.future",
+            Start::At(driftd::time::Timestamp::from_millis(T0 * 2)),
+            10,
+        ),
     ] {
         kafka.create(topic, 1);
         kafka.produce(topic, 1, 0..100);
         let rig = Rig::new(brokers);
-        let running = rig.start(&config::Source { start, ..source(topic) });
+        let running = rig.start(&config::Source {
+            start,
+            ..source(topic)
+        });
         rig.until("the chain begins", |fold| fold.at_end(topic) == 1);
         kafka.produce(topic, 1, 100..110);
         rig.until("it is counted", |fold| fold.sum(topic).records >= expected);
@@ -201,7 +241,11 @@ pub(crate) fn partitions_of_the_same_number_are_told_apart(brokers: &str) {
     producer.commit_transaction(TIMEOUT).expect("a commit");
     let rig = Rig::new(brokers);
     let names = topics.map(str::to_owned).to_vec();
-    let running = rig.start(&config::Source { topics: names, workers: 1, ..source("") });
+    let running = rig.start(&config::Source {
+        topics: names,
+        workers: 1,
+        ..source("")
+    });
     for (topic, records) in [("source.a", 5_000), ("source.b", 50), ("source.c", 50)] {
         rig.until("both are at the end", |fold| fold.at_end(topic) == 2);
         assert_eq!(rig.fold().sum(topic).records, records, "{topic}");
@@ -219,19 +263,35 @@ pub(crate) fn what_is_wrong_is_named(brokers: &str) {
         let error = check_topics(kafka, &[topic.to_owned()], Duration::from_secs(5));
         error.expect_err("it must not pass").to_string()
     };
-    assert!(!cluster_id(&kafka, TIMEOUT).expect("Kafka answers").is_empty());
+    assert!(
+        !cluster_id(&kafka, TIMEOUT)
+            .expect("Kafka answers")
+            .is_empty()
+    );
     let said = check(&kafka, "source.nowhere");
-    assert!(said.contains("there is no topic `source.nowhere`"), "{said}");
+    assert!(
+        said.contains("there is no topic `source.nowhere`"),
+        "{said}"
+    );
     let said = check(&config_of("127.0.0.1:9"), "any");
-    assert!(said.contains("no broker of `127.0.0.1:9` answers"), "{said}");
+    assert!(
+        said.contains("no broker of `127.0.0.1:9` answers"),
+        "{said}"
+    );
     let said = check(&config_of("no.such.host.invalid:9092"), "any");
-    assert!(said.contains("no.such.host.invalid") && said.contains("kafka.brokers"), "{said}");
+    assert!(
+        said.contains("no.such.host.invalid") && said.contains("kafka.brokers"),
+        "{said}"
+    );
     let mut tls = config_of(brokers);
-    tls.properties.insert("security.protocol".into(), "ssl".into());
+    tls.properties
+        .insert("security.protocol".into(), "ssl".into());
     let said = check(&tls, "any");
     assert!(said.contains("TLS") || said.contains("no broker"), "{said}");
     let mut wrong = config_of(brokers);
-    wrong.properties.insert("no.such.property".into(), "1".into());
+    wrong
+        .properties
+        .insert("no.such.property".into(), "1".into());
     let said = check(&wrong, "any");
     assert!(said.contains("`no.such.property`"), "{said}");
 }
@@ -255,7 +315,10 @@ fn value(number: u64) -> Vec<u8> {
 }
 
 fn config_of(brokers: &str) -> Kafka {
-    Kafka { brokers: brokers.to_owned(), properties: BTreeMap::new() }
+    Kafka {
+        brokers: brokers.to_owned(),
+        properties: BTreeMap::new(),
+    }
 }
 
 fn source(topic: &str) -> config::Source {
@@ -299,7 +362,8 @@ impl Fold {
         let accepted = self.heads.get(&delta.chain) == Some(&delta.from);
         if accepted {
             self.heads.insert(delta.chain.clone(), delta.to);
-            self.ends.insert(delta.chain.clone(), delta.accounting.at_end);
+            self.ends
+                .insert(delta.chain.clone(), delta.accounting.at_end);
             let sum = self.sums.entry(delta.chain.topic.to_string()).or_default();
             sum.merge(&delta.accounting);
             for model in &delta.models {
@@ -308,7 +372,13 @@ impl Fold {
             }
             let last = self.last.entry(delta.chain.clone()).or_default();
             *last = delta.accounting.last_record.or(*last);
-            door.set_head(&delta.chain, Head { position: delta.to, last_record: *last });
+            door.set_head(
+                &delta.chain,
+                Head {
+                    position: delta.to,
+                    last_record: *last,
+                },
+            );
         } else {
             self.superseded += 1;
         }
@@ -327,18 +397,31 @@ struct Rig {
 impl Rig {
     fn new(brokers: &str) -> Self {
         let dir = TempDir::new().expect("a directory");
-        let home = Home::Embedded { dir: dir.path().to_owned() };
-        let state = State { home, flush_interval: Length::SECOND };
+        let home = Home::Embedded {
+            dir: dir.path().to_owned(),
+        };
+        let state = State {
+            home,
+            flush_interval: Length::SECOND,
+        };
         let (appender, reader) =
             statelog::open(&state, &config_of(brokers), Clock).expect("a state log");
         let door = Arc::new(Door::new());
-        let layouts = Layouts { loose_series_max: 1_000, ..Layouts::default() };
+        let layouts = Layouts {
+            loose_series_max: 1_000,
+            ..Layouts::default()
+        };
         door.set_layouts(Arc::new(layouts), Length::MINUTE.times(5), Length::MINUTE);
         let fold = Arc::<Mutex<Fold>>::default();
         let common = common(brokers, appender, &door);
         let kept = Arc::downgrade(&fold);
         thread::spawn(move || fold_all(reader, &door, || kept.upgrade()));
-        Self { brokers: brokers.to_owned(), common, fold, _dir: dir }
+        Self {
+            brokers: brokers.to_owned(),
+            common,
+            fold,
+            _dir: dir,
+        }
     }
 
     fn start(&self, source: &config::Source) -> Source {
@@ -369,13 +452,21 @@ fn common(brokers: &str, appender: Appender, door: &Arc<Door>) -> Common {
 /// Folds until nobody looks at it any more.
 fn fold_all(mut reader: Reader, door: &Door, fold: impl Fn() -> Option<Arc<Mutex<Fold>>>) {
     while let Some(fold) = fold() {
-        let Ok(Read::Entry(entry)) = reader.next(Duration::from_millis(20)) else { continue };
+        let Ok(Read::Entry(entry)) = reader.next(Duration::from_millis(20)) else {
+            continue;
+        };
         let mut fold = fold.lock().expect("nobody panics with it");
         match entry.record.expect("records can be read") {
             Record::Genesis { chain, start } => {
                 let head = *fold.heads.entry(chain.clone()).or_insert(start);
                 let last_record = fold.last.get(&chain).copied().flatten();
-                door.set_head(&chain, Head { position: head, last_record });
+                door.set_head(
+                    &chain,
+                    Head {
+                        position: head,
+                        last_record,
+                    },
+                );
             }
             Record::Delta(delta) => fold.take(&delta, door),
             other => panic!("nobody appends {other:?}"),
@@ -392,8 +483,12 @@ struct Cluster {
 
 impl Cluster {
     fn new(brokers: &str) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let admin = ClientConfig::new().set("bootstrap.servers", brokers).create();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let admin = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .create();
         Self {
             brokers: brokers.to_owned(),
             admin: admin.expect("a client"),
@@ -427,9 +522,12 @@ impl Cluster {
 
     fn delete_before(&self, topic: &str, partition: i32, offset: i64) {
         let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("an offset");
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))
+            .expect("an offset");
         let deleted = self.admin.delete_records(&list, &AdminOptions::new());
-        self.runtime.block_on(deleted).expect("Kafka deletes records");
+        self.runtime
+            .block_on(deleted)
+            .expect("Kafka deletes records");
     }
 
     fn producer(&self) -> ClientConfig {
@@ -443,8 +541,11 @@ impl Cluster {
 
     fn transactional(&self) -> BaseProducer {
         let id = format!("test-{:p}", std::ptr::from_ref(self));
-        let producer: BaseProducer =
-            self.producer().set("transactional.id", id).create().expect("a producer");
+        let producer: BaseProducer = self
+            .producer()
+            .set("transactional.id", id)
+            .create()
+            .expect("a producer");
         producer.init_transactions(TIMEOUT).expect("transactions");
         producer
     }

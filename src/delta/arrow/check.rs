@@ -149,7 +149,8 @@ fn check_pane(block: &PaneDelta, pane: Length) -> Result<(), Flaw> {
         .try_for_each(|((_role, name), counts)| check_loose(name, counts))
 }
 
-/// Order and number of the strings, and that a number's bin is one, are [`LooseCounts`]' own affair.
+/// Order and number of the strings, and that a number's bin is one, are [`LooseCounts`]' own
+/// affair.
 fn check_loose(name: &str, counts: &LooseCounts) -> Result<(), Flaw> {
     // a prefix may take the name of a series past the bound of a name, see `layout`
     match Name::check(name) {

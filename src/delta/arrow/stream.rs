@@ -1,7 +1,7 @@
 //! One Arrow IPC stream in memory: a schema message, record batches, the end mark.
 //!
-//! Arrow's own reader trusts the places and sizes that a message declares, so all of them are checked
-//! here before it sees the message:
+//! Arrow's own reader trusts the places and sizes that a message declares, so all of them are
+//! checked here before it sees the message:
 //!
 //! ```text
 //! FF FF FF FF  metadata length  metadata (flatbuffer)  body: buffers, each  length  zstd frame

@@ -14,7 +14,7 @@ use crate::time::{Length, Timestamp};
 const PANES_MS: [i64; 4] = [1, 300_000, 7_200_000, 201_600_000];
 
 fn name() -> impl Strategy<Value = String> {
-    "[a-c<é]{1,3}"
+    "[a-c<\u{e9}]{1,3}"
 }
 
 prop_compose! {
@@ -77,7 +77,7 @@ prop_compose! {
 prop_compose! {
     fn any_loose()(
         numbers in btree_map(0..GRID_CELLS, 1..=COUNT_MAX, 0..6),
-        texts in btree_map("[a-z\u{0}é]{0,4}", 1..=COUNT_MAX / 8, 0..6),
+        texts in btree_map("[a-z\u{0}\u{e9}]{0,4}", 1..=COUNT_MAX / 8, 0..6),
         crowd in prop_oneof![9 => Just(0), 1 => 0..300_u32],
         outcomes in proptest::array::uniform5(count()),
     ) -> LooseCounts {

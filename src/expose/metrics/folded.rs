@@ -98,7 +98,7 @@ fn models(page: &mut Text, board: &Board) {
     }
 }
 
-/// The watermark of each partition: that of its youngest chain, where a topic was recreated or moved.
+/// The watermark of each partition: that of its youngest chain where a topic was recreated.
 fn watermarks(page: &mut Text, board: &Board) {
     let mut youngest: BTreeMap<(&str, i32), (&ChainKey, &Chain)> = BTreeMap::new();
     for (key, chain) in &board.chains {

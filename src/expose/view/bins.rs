@@ -113,7 +113,7 @@ fn labels(layout: &SeriesLayout) -> Vec<Bin<'_>> {
         Bins::Categorical(_) => {
             let mut labels = vec![Bin::default(); layout.display_bins()];
             for (cell, bin) in layout.display().iter().enumerate() {
-                // where `other` is empty by definition it shares the bin of `new`, which comes later
+                // where `other` must be empty it shares the bin of `new`, which comes later
                 let label = labels.get_mut(usize::from(*bin));
                 if let (Some(label), Some(cell)) = (label, layout.cell(cell)) {
                     *label = Bin::of(cell);
@@ -146,7 +146,7 @@ pub(super) fn stored<'a>(
         .collect()
 }
 
-/// The counts of a series that no layout knows: numbers by the fixed grid, strings by falling count.
+/// The counts of a series that no layout knows: numbers by the grid, strings by falling count.
 pub(super) fn loose(counts: &LooseCounts) -> Vec<Bin<'_>> {
     let numbers = counts.numbers().iter().map(|(bin, count)| {
         let (lower, upper) = grid_bounds(*bin);

@@ -3,6 +3,7 @@
 //! Windows overlap, so the panes of the series are taken out of the board once and then added up
 //! for each tick, instead of adding up all series for each tick.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -198,7 +199,7 @@ impl<'a> Subject<'a> {
 }
 
 /// The loose series of a pane.
-type LooseOf = std::collections::BTreeMap<(Role, Box<str>), LooseCounts>;
+type LooseOf = BTreeMap<(Role, Box<str>), LooseCounts>;
 
 impl Point {
     fn new(tallied: &Tallied, novel: Option<u64>, scores: Result<Scores, Insufficient>) -> Self {

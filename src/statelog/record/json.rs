@@ -1,7 +1,7 @@
 //! The JSON of the small records: serde types that mirror it, and nothing else.
 //!
-//! Lengths and times are whole milliseconds, digests hexadecimal. An `activate` is the length of its
-//! JSON in 4 bytes, little endian, the JSON that says which model version, then the artifact.
+//! Lengths and times are whole milliseconds, digests hexadecimal. An `activate` is the length of
+//! its JSON in 4 bytes, little endian, the JSON that says which model version, then the artifact.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -89,7 +89,8 @@ pub(super) fn write_activate(key: &ModelKey, artifact: &[u8]) -> Bytes {
         version: key.version.to_string(),
         segment: key.segment.to_string(),
     })?;
-    // the names are short, see `Name`; were they not, the length would say so and reading would fail
+    // the names are short, see `Name`; were they not, the length would say so and reading would
+    // fail
     let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
     Ok([&length.to_le_bytes(), header.as_slice(), artifact].concat())
 }

@@ -117,7 +117,7 @@ fn what_a_newer_driftd_wrote_is_named_and_says_what_to_do() {
              upgrade this one",
         ),
         (
-            br#"\x01"#,
+            br"\x01",
             "a record has format version 92, this driftd knows 1 only: a newer driftd wrote it, \
              upgrade this one",
         ),
@@ -138,9 +138,8 @@ fn what_a_newer_driftd_wrote_is_named_and_says_what_to_do() {
 fn values_that_cannot_be_are_refused() {
     let chain = r#"{"cluster":"k","topic":"t","partition":0}"#;
     let anchor = |digest: &str, heads: &str, totals: &str, at: &str| {
-        format!(
-            r#"{{"position":1,"digest":"{digest}","heads":[{heads}],"totals":{{{totals}}},"log_time_ms":{at}}}"#
-        )
+        let log = format!(r#""position":1,"digest":"{digest}","log_time_ms":{at}"#);
+        format!(r#"{{{log},"heads":[{heads}],"totals":{{{totals}}}}}"#)
     };
     let zeros = "0".repeat(64);
     let head = format!(r#"{{"chain":{chain},"head":1}}"#);
