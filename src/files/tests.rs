@@ -22,7 +22,10 @@ fn file(name: &str, bytes: &[u8]) -> (TempDir, PathBuf) {
 }
 
 fn parquet(columns: Vec<(&str, ArrayRef)>) -> (TempDir, PathBuf) {
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let nullable = columns
+        .into_iter()
+        .map(|(name, column)| (name, column, true));
+    let batch = RecordBatch::try_from_iter_with_nullable(nullable).unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
     writer.write(&batch).unwrap();
     file("a.parquet", &writer.into_inner().unwrap())

@@ -428,6 +428,8 @@ proptest! {
         text in "\\PC{0,12}|[0-9]{1,25}[a-z]{0,2}",
         bare in any::<bool>(),
     ) {
+        // the topic of the least configuration, which nothing else may be
+        prop_assume!(text != "t");
         let path = key.key.replace("[]", "");
         let value = if bare { text.clone() } else { format!("{text:?}") };
         let toml = match path.strip_prefix("source.") {

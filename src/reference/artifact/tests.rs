@@ -94,8 +94,6 @@ fn what_is_wrong_is_named() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
-
     /// Hostile bytes: whatever is changed, the answer is an error or the very same reference, and
     /// never a panic.
     #[test]

@@ -303,7 +303,7 @@ fn check_hours(reference: &Reference, rows: &[Row]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 8))]
 
     /// The same rows are the same reference, hours included, whatever the format, the order, and the
     /// files that they stand in; and it is the one that a count row by row gives.

@@ -98,7 +98,8 @@ impl Fold {
     /// Folds up to `count` further records.
     fn fold(&mut self, door: &Door, count: usize) {
         let end = self.log.len().min(self.folded + count);
-        for record in self.log[self.folded..end].to_vec() {
+        let records = self.log[self.folded..end].to_vec();
+        for record in records {
             match record {
                 LogRecord::Genesis { chain, start } => {
                     self.heads.entry(chain.clone()).or_insert(start);
