@@ -7,7 +7,8 @@
 //!
 //! Events are shaped like those of the flights (20 features, 458 bytes). Kafka is started from
 //! `tests/system/kafka` (see there) and stopped again. CPU is of the whole client process, from
-//! `/proc`; rates count from the first record to the last. Compare ratios of one run: machines differ.
+//! `/proc`; rates count from the first record to the last. Compare ratios of one run: machines
+//! differ.
 
 #![expect(
     clippy::print_stdout,

@@ -1,7 +1,8 @@
 //! How fast a reference is built: values a second, from Parquet and CSV made on the fly.
 //!
 //! Half of the columns are continuous numbers, the worst case for quantiles, which must hold every
-//! distinct one; the others are whole numbers, texts and booleans. Every column but the time is counted
+//! distinct one; the others are whole numbers, texts and booleans. Every column but the time is
+//! counted
 //! as a value for each row.
 
 #![expect(clippy::unwrap_used, reason = "a bench stops at its first surprise")]

@@ -2,7 +2,7 @@
 //!
 //! One process, no other software: librdkafka's mock cluster is the broker, the state log and the
 //! references live in a temporary directory, and what runs is [`crate::app::serve`] as it always
-//! runs. The traffic begins a day ago and goes [`SPEED`] times as fast as the clock, until it has
+//! runs. The traffic begins a day ago and goes 720 times as fast as the clock, until it has
 //! caught up after two minutes; from there on it goes at the pace of the clock.
 
 use std::future::Future;
@@ -131,7 +131,8 @@ pub async fn run(
     }
 }
 
-/// Starts the broker on a thread of its own, since it cannot be moved between threads; it lives until
+/// Starts the broker on a thread of its own, since it cannot be moved between threads; it lives
+/// until
 /// the other end of `ending` is dropped.
 fn start_broker(ending: Receiver<()>) -> Result<(String, thread::JoinHandle<()>), DemoError> {
     let (up, started) = channel();
@@ -269,7 +270,8 @@ fn produce(
     producer.flush(Duration::from_secs(1)).or(Ok(()))
 }
 
-/// When the events of a model happen in `[from, to)`: as many as the hour is busy, spread at random.
+/// When the events of a model happen in `[from, to)`: as many as the hour is busy, spread at
+/// random.
 fn times(model: Model, from: Timestamp, to: Timestamp, random: &mut Random) -> Vec<Timestamp> {
     let Some(span) = Length::from_millis(to.millis_since(from)) else {
         return Vec::new();

@@ -1,7 +1,8 @@
 //! Rows from files: flat tables and events, as `reference build` and `replay` read them.
 //!
 //! A table (Parquet, CSV, Arrow) has a column for each series. Its columns mean what they mean in
-//! events: `prediction`, `prediction.<output>`, `latency_ms` and `status` are the series of that name,
+//! events: `prediction`, `prediction.<output>`, `latency_ms` and `status` are the series of that
+//! name,
 //! `ts` is the event time, `request_id` is left out, and every other column is a feature of its own
 //! name. A line of JSONL is one event, in the native shape.
 //!
@@ -16,13 +17,15 @@
 //! invalid    NaN, infinity                     NaN, infinity, 1e400        array, object, 1e400
 //! ```
 //!
-//! Numbers are rounded once, to the nearest f64: integers beyond 2^53, decimals and texts alike. CSV has
+//! Numbers are rounded once, to the nearest f64: integers beyond 2^53, decimals and texts alike.
+//! CSV has
 //! no types, so a column of it is what all of its non-empty cells can be read as, over all files
 //! (see [`CsvTypes`]); an all-empty column counts as numbers. A column of another type (date, time,
 //! list, binary) is an error that says to leave it out.
 //!
 //! The time column holds timestamps of any unit (those without a zone are UTC), whole numbers of
-//! milliseconds, or RFC 3339 texts; what is finer than a millisecond is cut off toward the past. Every
+//! milliseconds, or RFC 3339 texts; what is finer than a millisecond is cut off toward the past.
+//! Every
 //! row must have one.
 
 mod batch;
@@ -89,7 +92,8 @@ impl Format {
 pub struct TableOptions {
     /// The column of event times; where none is named, `ts` if it is there.
     pub time_column: Option<String>,
-    /// The column that is the series `prediction`; where none is named, `prediction` if it is there.
+    /// The column that is the series `prediction`; where none is named, `prediction` if it is
+    /// there.
     pub prediction: Option<String>,
     /// Columns to leave out.
     pub ignore: Vec<String>,

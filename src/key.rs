@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn names_are_bounded_printable_and_never_a_path_step() {
-        for good in ["a", "...", "é", "a b", "<script>", "a/b", "%2e%2e"] {
+        for good in ["a", "...", "\u{e9}", "a b", "<script>", "a/b", "%2e%2e"] {
             assert_eq!(Name::new(good).unwrap().as_str(), good);
         }
         let long = "x".repeat(NAME_BYTES_MAX + 1);

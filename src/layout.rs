@@ -1,6 +1,7 @@
 //! How the values of a model version's series become cells to count in.
 //!
-//! The reference owns the bins: a layout is computed once from a reference and never from live data,
+//! The reference owns the bins: a layout is computed once from a reference and never from live
+//! data,
 //! so counts of any two windows can be added and compared. A [`Layout`] is a list of series in the
 //! order of their names; each has cells, numbered from 0:
 //!
@@ -11,7 +12,8 @@
 //!
 //! `other` holds the categories that the reference knows beyond the cap, `new` what it never saw,
 //! `missing` a null or an absent value, `invalid` one of another type: numbers are never read from
-//! strings, nor strings from numbers. A value falls into exactly one cell, and every value into some.
+//! strings, nor strings from numbers. A value falls into exactly one cell, and every value into
+//! some.
 //!
 //! The cells of all series are numbered through: cell `c` of series `s` is `offset(s) + c`.
 //!
@@ -22,7 +24,8 @@
 //! ```
 //!
 //! A layout is known by the SHA-256 of its canonical bytes (see [`Layout::to_bytes`]), the same on
-//! every machine. Two merges of the value cells are part of it, since they come from the reference's
+//! every machine. Two merges of the value cells are part of it, since they come from the
+//! reference's
 //! counts: the bins that people see ([`SeriesLayout::display`]) and those that tests use
 //! ([`SeriesLayout::tests`]).
 
@@ -59,7 +62,8 @@ pub const CONVENTION: &str = "deciles-inverted-cdf-jeffreys";
 /// The most series in one layout; more are refused.
 pub const SERIES_MAX: usize = 10_000;
 
-/// The most canonical bytes of a layout, which go into the state log; more are refused. Only columns of
+/// The most canonical bytes of a layout, which go into the state log; more are refused. Only
+/// columns of
 /// very many categories, of which there are also very many, come near it.
 pub const LAYOUT_BYTES_MAX: usize = 64 << 20;
 

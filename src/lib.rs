@@ -5,25 +5,30 @@
 //! The modules are best read in the order that data takes:
 //!
 //! ```text
-//! Kafka records --source--> batches --decode--> rows --layout--> bins --tally--> Delta(chain, from, to)
+//! Kafka records --source--> batches --decode--> rows --layout--> bins --tally--> Delta(chain,
+//! from, to)
 //!   --statelog--> fold --panes--> windows --score(reference, stats)--> Board
 //!   --expose--> /metrics  /api/v1
 //! ```
 //!
 //! - [`app`] is the wiring: every thread and channel, once. [`cli`], [`config`], [`telemetry`] and
 //!   [`clock`] are the edge around it.
-//! - [`source`] reads Kafka; [`decode`], [`layout`], [`tally`] and [`delta`] turn records into counts.
-//! - [`statelog`] puts deltas into one order; [`fold`] is what that order means; [`engine`] drives it.
-//! - [`reference`] is what live data is compared with, [`stats`] how, [`score`] for whom.
+//! - [`source`] reads Kafka; [`decode`], [`layout`], [`tally`] and [`delta`] turn records into
+//!   counts.
+//! - [`statelog`] puts deltas into one order; [`fold`] is what that order means; [`engine`] drives
+//!   it.
+//! - [`mod@reference`] is what live data is compared with, [`stats`] how, [`score`] for whom.
 //! - [`board`] is what readers see, [`expose`] how.
 //! - [`replay`] runs the same fold over files, [`demo`] the same daemon over made-up traffic.
 //!
 //! # Invariants
 //!
 //! - Pure modules (`key`, `time`, `decode`, `layout`, `tally`, `delta`, `statelog::record`,
-//!   `statelog::chain`, `fold`, `stats`, `score`, `engine`, `board`) never wait, read a clock, do IO or
+//!   `statelog::chain`, `fold`, `stats`, `score`, `engine`, `board`) never wait, read a clock, do
+//!   IO or
 //!   log. `stats` names nothing of this crate.
-//! - Counts are added as integers, so their order never matters; the state log's order decides the rest.
+//! - Counts are added as integers, so their order never matters; the state log's order decides the
+//!   rest.
 //! - No queue, map, retry or label set is without a named bound.
 
 #![cfg_attr(

@@ -1,13 +1,17 @@
 //! What live data is compared with: the counts of a snapshot, in the bins that it owns.
 //!
-//! A [`Reference`] is of one model version and in one role: `training`, what the model was trained on
-//! (live data against it is skew), or `baseline`, a healthy period of serving (against it is drift).
-//! It has a [`Layout`], for each series of it the count in each cell, and where its rows have times the
+//! A [`Reference`] is of one model version and in one role: `training`, what the model was trained
+//! on
+//! (live data against it is skew), or `baseline`, a healthy period of serving (against it is
+//! drift).
+//! It has a [`Layout`], for each series of it the count in each cell, and where its rows have times
+//! the
 //! counts of each hour, which teach how much the data varies by nature:
 //!
 //! ```text
 //! series  reference  cells of the layout                      exact, all scores are from these
-//! hour    block      test bins, then missing and invalid      coarser, in all hours together the same
+//! hour    block      test bins, then missing and invalid      coarser, in all hours together the
+//! same
 //! ```
 //!
 //! - [`build`] makes one from files, in bounded memory; [`learn`] from the counts of live rows.
@@ -15,7 +19,8 @@
 //! - [`show`] tells people what is in it.
 //!
 //! Two references of the same digest are the same for every score: the digest covers layout, counts
-//! and statistics, and neither names, nor times, nor hours, nor where the rows came from. The same rows
+//! and statistics, and neither names, nor times, nor hours, nor where the rows came from. The same
+//! rows
 //! in another order, from more files or from another format give the same digest.
 
 pub mod artifact;
@@ -140,7 +145,8 @@ pub struct SeriesReference {
     /// The count of each cell of the series.
     pub counts: Vec<u64>,
     /// Of numbers, the mean of the reference's values in each value bin. An empty bin has the edge
-    /// that is nearest to the mean of all, and below and above all values their minimum and maximum.
+    /// that is nearest to the mean of all, and below and above all values their minimum and
+    /// maximum.
     /// Empty for categories.
     pub means: Vec<f64>,
     /// The mean of present numbers; 0 where there are none, as below.
@@ -251,7 +257,8 @@ impl PartialEq for Reference {
 
 impl Reference {
     /// A reference of these parts, if they agree with each other: in every series each row that
-    /// carries it is in one cell, and so in every hour; statistics are such as numbers in these bins
+    /// carries it is in one cell, and so in every hour; statistics are such as numbers in these
+    /// bins
     /// can have; all hours together have no more than the whole.
     pub fn new(
         header: Header,

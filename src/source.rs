@@ -1,17 +1,22 @@
-//! From Kafka to deltas: the workers that read the topics, and the door through which the fold tells
+//! From Kafka to deltas: the workers that read the topics, and the door through which the fold
+//! tells
 //! them how far the counts are.
 //!
 //! ```text
-//! Kafka --poll--> worker --decode, tally--> Delta(chain, from, to) --appender--> state log --> fold
+//! Kafka --poll--> worker --decode, tally--> Delta(chain, from, to) --appender--> state log -->
+//! fold
 //!   ^                ^  reads on at a head, after a lost race              heads, fates, layouts |
 //!   +--- seek -------+------------------------------ Door <-------------------------------------+
 //! ```
 //!
-//! A [`Source`] is one consumer group over some topics: threads of this process, and of others, that
+//! A [`Source`] is one consumer group over some topics: threads of this process, and of others,
+//! that
 //! Kafka hands the partitions to. Exactness does not depend on who reads what. A worker that was
-//! believed dead, or two that read the same partition for a while, append deltas from the same head,
+//! believed dead, or two that read the same partition for a while, append deltas from the same
+//! head,
 //! and the fold counts one of them; the other worker reads again. The rules are in
-//! [`crate::statelog::chain`], where reading begins in [`place`], what a partition needs in [`lane`].
+//! [`crate::statelog::chain`], where reading begins in `place`, what a partition needs in
+//! `lane`.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};

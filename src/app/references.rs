@@ -1,7 +1,8 @@
 //! References: what the store has is brought into the log, where it becomes active.
 //!
 //! A file is fetched when it is new or changed, checked completely, and appended only if the board
-//! does not have it yet, so that any number of replicas may watch one store. A file that is wrong is
+//! does not have it yet, so that any number of replicas may watch one store. A file that is wrong
+//! is
 //! named in the log once, and the reference before it stays in use.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,7 +77,8 @@ impl References {
         })
     }
 
-    /// Brings in what is there and waits until it is active, so that the first row is counted in the
+    /// Brings in what is there and waits until it is active, so that the first row is counted in
+    /// the
     /// right layout.
     pub(super) async fn bring_in(
         &mut self,

@@ -11,7 +11,8 @@ use crate::reference::{Reference, ReferenceRole};
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
-/// How far an event may carry time past the append time of its delta: what lies further ahead, up to
+/// How far an event may carry time past the append time of its delta: what lies further ahead, up
+/// to
 /// [`FUTURE_KEPT`], counts as lying here.
 pub const SKEW_MAX: Length = Length::MINUTE.times(5);
 

@@ -6,10 +6,13 @@
 //!           = max over all chains + log time since the last row            if there are none
 //! ```
 //!
-//! A chain's frontier is the largest event time it has folded, at most the append time of its delta. A chain holds time back while it is not at its end, unless it made no progress for
+//! A chain's frontier is the largest event time it has folded, at most the append time of its
+//! delta. A chain holds time back while it is not at its end, unless it made no progress for
 //! `wait_max` of log time: then it is left out, and what it may lack is marked incomplete. A chain
-//! that said `at_end` holds nothing back, so a quiet partition does not stop the clock. When all are
-//! at the end, log time carries the frontier on, so that a quiet topic's windows close, and a stream
+//! that said `at_end` holds nothing back, so a quiet partition does not stop the clock. When all
+//! are
+//! at the end, log time carries the frontier on, so that a quiet topic's windows close, and a
+//! stream
 //! whose event time is not now (a backfill, the demo) works the same.
 
 use crate::time::{Length, Timestamp};

@@ -1,7 +1,9 @@
 //! Counts of series that no layout knows: numbers on a fixed grid, strings up to a bound.
 //!
-//! The grid needs no data. Its points are all floats whose last 47 bits are zero, that is a sign, an
-//! exponent and 5 bits of mantissa, so neighbours differ by about 3 %, and every integer up to 64 is
+//! The grid needs no data. Its points are all floats whose last 47 bits are zero, that is a sign,
+//! an
+//! exponent and 5 bits of mantissa, so neighbours differ by about 3 %, and every integer up to 64
+//! is
 //! one; zero has a bin of its own. Bins are closed on the right like those of a layout:
 //!
 //! ```text
@@ -10,10 +12,13 @@
 //! ```
 //!
 //! Edges that are learned from such counts are points of the grid, so each grid bin lies in exactly
-//! one bin of the learned layout: counts that were taken before it was known project onto it exactly.
+//! one bin of the learned layout: counts that were taken before it was known project onto it
+//! exactly.
 //!
-//! Of strings, the [`TEXTS_MAX`] with the smallest hash are kept and the rest is `overflow`. Law: the
-//! result is a function of the multiset of what was added, whatever the order or the split. Proof: a
+//! Of strings, the [`TEXTS_MAX`] with the smallest hash are kept and the rest is `overflow`. Law:
+//! the
+//! result is a function of the multiset of what was added, whatever the order or the split. Proof:
+//! a
 //! string among the smallest of all is among the smallest of any part, so it is kept from its first
 //! row on and all of its rows are with it; of every other string all rows end in the overflow, at
 //! once or when it is evicted, and it cannot return, because a full set never becomes less full.

@@ -1,7 +1,8 @@
 //! Sums of floats without rounding, so that no order of the rows can change a reference.
 //!
 //! An [`ExactSum`] is one very long fixed-point number that every f64 fits into: chunk `i` counts
-//! units of `2^(32 i - 1074)`, and neighbouring chunks overlap, so that a value is added to two of them
+//! units of `2^(32 i - 1074)`, and neighbouring chunks overlap, so that a value is added to two of
+//! them
 //! without carrying (Kulisch 1971; chunks as in Neal 2015, "Fast exact summation using small and
 //! large superaccumulators"). Carries are settled before a chunk could overflow:
 //!

@@ -1,7 +1,8 @@
 //! A reference made from the counts of live rows that were taken without any layout.
 //!
 //! A model version that nobody built a reference for learns one from its first rows. They were
-//! counted on the fixed grid (see [`crate::layout`]), so the reference's edges are points of the grid,
+//! counted on the fixed grid (see [`crate::layout`]), so the reference's edges are points of the
+//! grid,
 //! at the same ranks as those of a built one, and a grid bin with enough rows takes the place of an
 //! atom:
 //!

@@ -1,7 +1,8 @@
 //! What the client of a worker has to be told and asked: where to read on, what to hold back, and
 //! where partitions begin and end.
 //!
-//! librdkafka says of some events only that they happened, to none of the partitions in particular: a
+//! librdkafka says of some events only that they happened, to none of the partitions in particular:
+//! a
 //! fetch out of range, or the end of "partition 3" of whichever topic. What they mean is found by
 //! asking where all partitions begin and end, which are two requests a broker.
 

@@ -1,7 +1,8 @@
 //! What the fold tells the workers, against the current: heads, fates and layouts.
 //!
 //! ```text
-//! fold --set_head------> heads by chain            read when a partition is assigned or begun again
+//! fold --set_head------> heads by chain            read when a partition is assigned or begun
+//! again
 //!      --fate----------> mailbox of the writer     read by its worker between two batches
 //!      --set_layouts---> shape, a generation       noticed by all workers, who then change over
 //! ```
@@ -110,7 +111,8 @@ impl Door {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The shape, if it was set. Ask for [`Self::generation`] before: a shape that is newer than the
+    /// The shape, if it was set. Ask for [`Self::generation`] before: a shape that is newer than
+    /// the
     /// generation that goes with it is only taken twice.
     pub(super) fn shape(&self) -> Option<Shape> {
         lock(&self.shape).clone()

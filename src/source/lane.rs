@@ -1,7 +1,8 @@
 //! One partition in the hands of a worker: its chain, what is counted of it, and what is due.
 //!
 //! A lane knows nothing of clients. Where reading has to go on elsewhere it says so
-//! ([`Lane::misplaced`]), takes no record until the worker has seen to that, and so cannot mistake a
+//! ([`Lane::misplaced`]), takes no record until the worker has seen to that, and so cannot mistake
+//! a
 //! record that was fetched before for one behind a gap.
 
 use std::sync::Arc;

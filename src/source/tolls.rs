@@ -1,4 +1,5 @@
-//! What it costs to be exact: reading again, giving up, copies that were not made. Each event writes
+//! What it costs to be exact: reading again, giving up, copies that were not made. Each event
+//! writes
 //! its log line and its counter here.
 
 use std::sync::Arc;

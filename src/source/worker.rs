@@ -6,7 +6,8 @@
 //!       care    once a second: what asks the brokers a question
 //! ```
 //!
-//! Nothing here waits for the fold or for other workers, and questions to the brokers are bounded in
+//! Nothing here waits for the fold or for other workers, and questions to the brokers are bounded
+//! in
 //! time, so that a worker polls again long before `max.poll.interval.ms` (5 min) has passed.
 
 use std::collections::BTreeMap;
@@ -34,7 +35,8 @@ use crate::time::Timestamp;
 /// Records read between two looks at everything else; some milliseconds' worth.
 const POLLS_MAX: usize = 4_096;
 
-/// How long a poll waits for a record while a delta is on its way, whose fate comes by another road.
+/// How long a poll waits for a record while a delta is on its way, whose fate comes by another
+/// road.
 const WAIT_BUSY: Duration = Duration::from_millis(5);
 
 /// How long a poll waits for a record otherwise. Records end the wait.

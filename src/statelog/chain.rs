@@ -10,7 +10,8 @@
 //!    | in flight | sealed | tallied   |        head <= in flight.to <= sealed.to <= read
 //! ```
 //!
-//! *In flight*: appended, its fate not known; at most one. *Sealed*: a finished delta that waits for
+//! *In flight*: appended, its fate not known; at most one. *Sealed*: a finished delta that waits
+//! for
 //! its turn; at most one. *Tallied*: counted, still growing. The rules:
 //!
 //! 1. The writer reacts only to the fate of the attempt in flight; any other fate is of the past.
@@ -18,11 +19,13 @@
 //! 3. Superseded, failed, or no fate by the deadline: all three stages are thrown away, and the
 //!    worker reads again from the head that the fold knows. That head may be old: then the next
 //!    attempt is superseded, which costs a lost race and counts nothing twice.
-//! 4. What is tallied belongs to the worker alone, and may be thrown away and read again at any time.
+//! 4. What is tallied belongs to the worker alone, and may be thrown away and read again at any
+//! time.
 //! 5. Where the state log does not take a delta at all (its queue is full), the delta stays sealed:
 //!    nothing was said, so nothing is in doubt.
 //!
-//! After a failure the attempt may yet be in the log: a broker's answer can get lost on the way back.
+//! After a failure the attempt may yet be in the log: a broker's answer can get lost on the way
+//! back.
 //! Rule 3 is right in both cases, for the fold decides by `from` and not by who asks.
 //!
 //! Pure: no clock, no IO. Milliseconds are those of the caller's monotonic clock.
@@ -262,7 +265,8 @@ impl RecordBound {
         self.now
     }
 
-    /// A delta of `records` was too large. `false` where that was a single record: it cannot be cut.
+    /// A delta of `records` was too large. `false` where that was a single record: it cannot be
+    /// cut.
     #[must_use]
     pub fn halve(&mut self, records: u64) -> bool {
         self.now = (records.min(self.now) / 2).max(1);
@@ -279,7 +283,8 @@ impl RecordBound {
 mod tests {
     use super::*;
 
-    /// A writer at head 10 that has read to 20, with attempt 1 of `[10, 20)` in flight since 100 ms,
+    /// A writer at head 10 that has read to 20, with attempt 1 of `[10, 20)` in flight since 100
+    /// ms,
     /// attempt 2 of `[20, 25)` sealed, and `[25, 30)` tallied.
     fn busy() -> ChainWriter {
         let mut writer = ChainWriter::new(10);

@@ -1,7 +1,9 @@
-//! Consumers against a real broker, with the smallest fold there can be behind them: `from == head`.
+//! Consumers against a real broker, with the smallest fold there can be behind them: `from ==
+//! head`.
 //!
 //! What the daemon's own tests cannot see is looked at here: how often each record is counted while
-//! partitions move between consumers, and what becomes of a partition whose records are gone, or that
+//! partitions move between consumers, and what becomes of a partition whose records are gone, or
+//! that
 //! is not the one that was counted.
 
 use std::collections::BTreeMap;

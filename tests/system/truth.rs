@@ -151,7 +151,8 @@ impl Truth {
 }
 
 impl Series {
-    /// Whether no bin of the reference is so small that the bias of PSI differs from its first order.
+    /// Whether no bin of the reference is so small that the bias of PSI differs from its first
+    /// order.
     fn is_dense(&self) -> bool {
         let rows: u64 = self.reference.iter().sum();
         self.reference.iter().all(|count| count * 50 >= rows)

@@ -1,3 +1,5 @@
+//! Laws and cases of the module that this is part of.
+
 use std::sync::Arc;
 
 use proptest::collection::{btree_map, btree_set, vec};

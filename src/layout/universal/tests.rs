@@ -1,3 +1,5 @@
+//! Laws and cases of the module that this is part of.
+
 use super::*;
 use crate::key::Role;
 use crate::layout::{Bins, Edges, NumericBins, SeriesLayout};

@@ -152,7 +152,8 @@ impl Counted {
         }
     }
 
-    /// Appends the cells of each hour to its block, this series being the one from cell `offset` on.
+    /// Appends the cells of each hour to its block, this series being the one from cell `offset`
+    /// on.
     pub(super) fn append_to(&self, blocks: &mut [HourBlock], offset: usize) {
         for (block, counts) in blocks.iter_mut().zip(self.by_hour.chunks(self.width)) {
             let cells = (offset..).zip(counts).filter(|(_, count)| **count > 0);

@@ -1,21 +1,29 @@
 //! Exact quantiles and atoms of numbers, in bounded memory and whatever their order.
 //!
-//! A number is a key: its 64 bits, turned so that keys sort as numbers do. [`Keys`] holds the distinct
-//! keys seen and how often each was, sorted. As long as they fit, that is all there is to it. When they
-//! do not, only the number of keys with each possible first 16 bits is held on. That says which of these
+//! A number is a key: its 64 bits, turned so that keys sort as numbers do. [`Keys`] holds the
+//! distinct
+//! keys seen and how often each was, sorted. As long as they fit, that is all there is to it. When
+//! they
+//! do not, only the number of keys with each possible first 16 bits is held on. That says which of
+//! these
 //! pieces of the line matter:
 //!
 //! ```text
-//! a piece is open, if it holds the value number ceil(k*m/100) for some k, or at least m/200 of the m
+//! a piece is open, if it holds the value number ceil(k*m/100) for some k, or at least m/200 of the
+//! m
 //! values (so that an atom may be in it), or the smallest or the largest value
 //! ```
 //!
-//! At most about 300 pieces are open; the others hold no edge and need never be looked into. A [`Zoom`]
-//! reads the numbers again. If the distinct ones in open pieces fit now, that is the end; else each open
-//! piece is split into 256, and so on. A piece has 2^48 keys, then 2^40, .., so this ends after six more
+//! At most about 300 pieces are open; the others hold no edge and need never be looked into. A
+//! [`Zoom`]
+//! reads the numbers again. If the distinct ones in open pieces fit now, that is the end; else each
+//! open
+//! piece is split into 256, and so on. A piece has 2^48 keys, then 2^40, .., so this ends after six
+//! more
 //! readings at the latest, and as a rule after two.
 //!
-//! Nothing of this depends on the order of the numbers: pieces are cut at fixed keys, counts are sums.
+//! Nothing of this depends on the order of the numbers: pieces are cut at fixed keys, counts are
+//! sums.
 
 use crate::layout::{EdgeCollector, LayoutError, NumericBins, QUANTILE_BINS, Quantiles};
 
@@ -31,7 +39,8 @@ const ATOMS_MAX: u64 = 2 * QUANTILE_BINS;
 /// The fewest keys that are buffered before they are sorted.
 const BUFFER_MIN: usize = 1 << 12;
 
-/// The fewest distinct keys that must fit: with more of them than this, not every number is an atom.
+/// The fewest distinct keys that must fit: with more of them than this, not every number is an
+/// atom.
 const DISTINCT_MIN: usize = 1 << 10;
 
 /// The key of a finite number: keys sort as numbers do, and both zeros have one.
@@ -205,7 +214,8 @@ fn merge(runs: &[(u64, u64)], keys: &[u64]) -> Vec<(u64, u64)> {
     merged
 }
 
-/// The pieces of `start..start + 2^bits` that have numbers, when it is cut by its first `step` bits.
+/// The pieces of `start..start + 2^bits` that have numbers, when it is cut by its first `step`
+/// bits.
 fn cut(start: u64, bits: u32, step: u32, counts: &[u64]) -> impl Iterator<Item = Piece> {
     let bits = bits - step;
     let pieces = (0_u64..)

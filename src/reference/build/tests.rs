@@ -1,3 +1,5 @@
+//! Laws and cases of the module that this is part of.
+
 use super::*;
 use crate::key::Name;
 use crate::reference::ReferenceRole;
@@ -305,7 +307,8 @@ fn check_hours(reference: &Reference, rows: &[Row]) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 8))]
 
-    /// The same rows are the same reference, hours included, whatever the format, the order, and the
+    /// The same rows are the same reference, hours included, whatever the format, the order, and
+    /// the
     /// files that they stand in; and it is the one that a count row by row gives.
     #[test]
     fn a_reference_is_a_function_of_the_rows(

@@ -1,3 +1,5 @@
+//! Laws and cases of the module that this is part of.
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
