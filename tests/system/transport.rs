@@ -52,7 +52,8 @@ fn a_wrong_password_is_named() {
         "[kafka]\n{kafka}\n[[source]]\ntopics = [\"codec.none\"]\n[http]\nlisten = \"127.0.0.1:0\"\n"
     );
     std::fs::write(&path, toml).expect("its directory can be written");
-    run(&["serve", "--config", text(&path)]).refused(69, &["alice"]);
+    let address = kafka().value("KAFKA_SASLSSL");
+    run(&["serve", "--config", text(&path)]).refused(69, &[address, "SASL"]);
 }
 
 /// The `[kafka]` table for the listener with TLS and SCRAM.

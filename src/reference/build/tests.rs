@@ -184,7 +184,7 @@ fn a_row() -> impl Strategy<Value = Row> {
         1 => Just(f64::NAN),
     ];
     let items = prop_oneof![9 => 0_i64..9, 1 => any::<i64>()];
-    let country = prop_oneof![3 => "[A-C]{1,2}", 1 => "[a-z\"\\\\, é]{1,4}"];
+    let country = prop_oneof![3 => "[A-C]{1,2}", 1 => "[a-z\"\\\\, \u{e9}]{1,4}"];
     (
         prop::option::weighted(0.8, number.clone()),
         prop::option::weighted(0.8, items),
