@@ -20,7 +20,7 @@
 //!    worker reads again from the head that the fold knows. That head may be old: then the next
 //!    attempt is superseded, which costs a lost race and counts nothing twice.
 //! 4. What is tallied belongs to the worker alone, and may be thrown away and read again at any
-//!   time.
+//!    time.
 //! 5. Where the state log does not take a delta at all (its queue is full), the delta stays sealed:
 //!    nothing was said, so nothing is in doubt.
 //!
