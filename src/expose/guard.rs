@@ -25,7 +25,7 @@ use crate::expose::problem::Problem;
 const CONNECTIONS_MAX: usize = 512;
 
 /// How long a connection may stay without a byte in either direction; then it is closed.
-const IDLE_MAX: Duration = Duration::from_secs(120);
+const IDLE_MAX: Duration = Duration::from_mins(2);
 
 /// How long a request may take until its answer begins; then it is answered with 503.
 const REQUEST_MAX: Duration = Duration::from_secs(30);

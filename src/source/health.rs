@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use super::door::lock;
 
 /// An error that was not met again for this long is over.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 /// The errors of one source that are not over, over all of its clients. There are as many as Kafka
 /// has error codes, about 200.
