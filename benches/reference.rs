@@ -2,8 +2,7 @@
 //!
 //! Half of the columns are continuous numbers, the worst case for quantiles, which must hold every
 //! distinct one; the others are whole numbers, texts and booleans. Every column but the time is
-//! counted
-//! as a value for each row.
+//! counted as a value for each row.
 
 #![expect(clippy::unwrap_used, reason = "a bench stops at its first surprise")]
 

@@ -132,8 +132,7 @@ pub async fn run(
 }
 
 /// Starts the broker on a thread of its own, since it cannot be moved between threads; it lives
-/// until
-/// the other end of `ending` is dropped.
+/// until the other end of `ending` is dropped.
 fn start_broker(ending: Receiver<()>) -> Result<(String, thread::JoinHandle<()>), DemoError> {
     let (up, started) = channel();
     let serve = move || {

@@ -2,9 +2,8 @@
 //!
 //! A table (Parquet, CSV, Arrow) has a column for each series. Its columns mean what they mean in
 //! events: `prediction`, `prediction.<output>`, `latency_ms` and `status` are the series of that
-//! name,
-//! `ts` is the event time, `request_id` is left out, and every other column is a feature of its own
-//! name. A line of JSONL is one event, in the native shape.
+//! name, `ts` is the event time, `request_id` is left out, and every other column is a feature of
+//! its own name. A line of JSONL is one event, in the native shape.
 //!
 //! Whatever the format, a row has the same values:
 //!
@@ -18,15 +17,13 @@
 //! ```
 //!
 //! Numbers are rounded once, to the nearest f64: integers beyond 2^53, decimals and texts alike.
-//! CSV has
-//! no types, so a column of it is what all of its non-empty cells can be read as, over all files
-//! (see [`CsvTypes`]); an all-empty column counts as numbers. A column of another type (date, time,
-//! list, binary) is an error that says to leave it out.
+//! CSV has no types, so a column of it is what all of its non-empty cells can be read as, over all
+//! files (see [`CsvTypes`]); an all-empty column counts as numbers. A column of another type (date,
+//! time, list, binary) is an error that says to leave it out.
 //!
 //! The time column holds timestamps of any unit (those without a zone are UTC), whole numbers of
 //! milliseconds, or RFC 3339 texts; what is finer than a millisecond is cut off toward the past.
-//! Every
-//! row must have one.
+//! Every row must have one.
 
 mod batch;
 mod columns;

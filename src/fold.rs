@@ -519,8 +519,7 @@ impl Fold {
 }
 
 /// The set of these globs; `None` where there are none. The configuration was checked: what is not
-/// a
-/// glob matches nothing.
+/// a glob matches nothing.
 fn allowed(globs: &[String]) -> Option<GlobSet> {
     let globs: Vec<Glob> = globs
         .iter()

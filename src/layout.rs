@@ -1,9 +1,8 @@
 //! How the values of a model version's series become cells to count in.
 //!
 //! The reference owns the bins: a layout is computed once from a reference and never from live
-//! data,
-//! so counts of any two windows can be added and compared. A [`Layout`] is a list of series in the
-//! order of their names; each has cells, numbered from 0:
+//! data, so counts of any two windows can be added and compared. A [`Layout`] is a list of series
+//! in the order of their names; each has cells, numbered from 0:
 //!
 //! ```text
 //! numeric       value bins 0..B, missing, invalid              B = edges + 1
@@ -25,9 +24,8 @@
 //!
 //! A layout is known by the SHA-256 of its canonical bytes (see [`Layout::to_bytes`]), the same on
 //! every machine. Two merges of the value cells are part of it, since they come from the
-//! reference's
-//! counts: the bins that people see ([`SeriesLayout::display`]) and those that tests use
-//! ([`SeriesLayout::tests`]).
+//! reference's counts: the bins that people see ([`SeriesLayout::display`]) and those that tests
+//! use ([`SeriesLayout::tests`]).
 
 mod canonical;
 mod categories;
@@ -63,8 +61,7 @@ pub const CONVENTION: &str = "deciles-inverted-cdf-jeffreys";
 pub const SERIES_MAX: usize = 10_000;
 
 /// The most canonical bytes of a layout, which go into the state log; more are refused. Only
-/// columns of
-/// very many categories, of which there are also very many, come near it.
+/// columns of very many categories, of which there are also very many, come near it.
 pub const LAYOUT_BYTES_MAX: usize = 64 << 20;
 
 /// The longest name of a series: a name and the prefix that a reserved or nested one gets.

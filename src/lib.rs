@@ -25,8 +25,7 @@
 //!
 //! - Pure modules (`key`, `time`, `decode`, `layout`, `tally`, `delta`, `statelog::record`,
 //!   `statelog::chain`, `fold`, `stats`, `score`, `engine`, `board`) never wait, read a clock, do
-//!   IO or
-//!   log. `stats` names nothing of this crate.
+//!   IO or log. `stats` names nothing of this crate.
 //! - Counts are added as integers, so their order never matters; the state log's order decides the
 //!   rest.
 //! - No queue, map, retry or label set is without a named bound.

@@ -1,12 +1,9 @@
 //! What live data is compared with: the counts of a snapshot, in the bins that it owns.
 //!
 //! A [`Reference`] is of one model version and in one role: `training`, what the model was trained
-//! on
-//! (live data against it is skew), or `baseline`, a healthy period of serving (against it is
-//! drift).
-//! It has a [`Layout`], for each series of it the count in each cell, and where its rows have times
-//! the
-//! counts of each hour, which teach how much the data varies by nature:
+//! on (live data against it is skew), or `baseline`, a healthy period of serving (against it is
+//! drift). It has a [`Layout`], for each series of it the count in each cell, and where its rows
+//! have times the counts of each hour, which teach how much the data varies by nature:
 //!
 //! ```text
 //! series  reference  cells of the layout                      exact, all scores are from these
@@ -20,8 +17,7 @@
 //!
 //! Two references of the same digest are the same for every score: the digest covers layout, counts
 //! and statistics, and neither names, nor times, nor hours, nor where the rows came from. The same
-//! rows
-//! in another order, from more files or from another format give the same digest.
+//! rows in another order, from more files or from another format give the same digest.
 
 pub mod artifact;
 pub mod build;
@@ -146,8 +142,7 @@ pub struct SeriesReference {
     pub counts: Vec<u64>,
     /// Of numbers, the mean of the reference's values in each value bin. An empty bin has the edge
     /// that is nearest to the mean of all, and below and above all values their minimum and
-    /// maximum.
-    /// Empty for categories.
+    /// maximum. Empty for categories.
     pub means: Vec<f64>,
     /// The mean of present numbers; 0 where there are none, as below.
     pub mean: f64,
@@ -258,8 +253,7 @@ impl PartialEq for Reference {
 impl Reference {
     /// A reference of these parts, if they agree with each other: in every series each row that
     /// carries it is in one cell, and so in every hour; statistics are such as numbers in these
-    /// bins
-    /// can have; all hours together have no more than the whole.
+    /// bins can have; all hours together have no more than the whole.
     pub fn new(
         header: Header,
         layout: Arc<Layout>,

@@ -3,8 +3,7 @@
 //! PSI, JS distance, Hellinger and L-infinity are over the bins that people see (the deciles of the
 //! reference, or its categories); KS, Wasserstein and AUC use all stored bins. Only present, valid
 //! values count; what was missing, invalid or new is told beside the scores, with the number of
-//! rows
-//! they stand on. Too few rows give a reason instead of numbers.
+//! rows they stand on. Too few rows give a reason instead of numbers.
 
 use std::sync::Arc;
 

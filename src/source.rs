@@ -1,6 +1,5 @@
 //! From Kafka to deltas: the workers that read the topics, and the door through which the fold
-//! tells
-//! them how far the counts are.
+//! tells them how far the counts are.
 //!
 //! ```text
 //! Kafka --poll--> worker --decode, tally--> Delta(chain, from, to) --appender--> state log -->
@@ -10,13 +9,10 @@
 //! ```
 //!
 //! A [`Source`] is one consumer group over some topics: threads of this process, and of others,
-//! that
-//! Kafka hands the partitions to. Exactness does not depend on who reads what. A worker that was
-//! believed dead, or two that read the same partition for a while, append deltas from the same
-//! head,
-//! and the fold counts one of them; the other worker reads again. The rules are in
-//! [`crate::statelog::chain`], where reading begins in `place`, what a partition needs in
-//! `lane`.
+//! that Kafka hands the partitions to. Exactness does not depend on who reads what. A worker that
+//! was believed dead, or two that read the same partition for a while, append deltas from the same
+//! head, and the fold counts one of them; the other worker reads again. The rules are in
+//! [`crate::statelog::chain`], where reading begins in `place`, what a partition needs in `lane`.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};

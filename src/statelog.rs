@@ -1,11 +1,9 @@
 //! The state log: one totally ordered log that all else is a function of.
 //!
 //! It is a topic of one partition, or a table in a file. Both homes do the same two things: append
-//! a
-//! record at the end (its place is known only when it is read back), and hand out all records in
+//! a record at the end (its place is known only when it is read back), and hand out all records in
 //! order, each with the append time that the home gave it. That time never goes back within a
-//! home's
-//! reader, and is the only clock of the fold.
+//! home's reader, and is the only clock of the fold.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

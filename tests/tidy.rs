@@ -9,19 +9,16 @@
 //! # Purity
 //!
 //! [`PURE`] modules are functions of their arguments: they never wait, start a thread, read a clock
-//! or
-//! the environment, do IO or log, and name no module that does. `stats` names nothing of this
+//! or the environment, do IO or log, and name no module that does. `stats` names nothing of this
 //! crate.
 //!
 //! # Confinement
 //!
 //! The crates in [`CONFINED`] are named only where the table says, so that each can be replaced,
-//! and
-//! nothing of Kafka or of a file format leaks into what counts and scores.
+//! and nothing of Kafka or of a file format leaks into what counts and scores.
 //!
 //! Test code inside `src/` (`#[cfg(test)]` modules) may break these three, and the limit on a
-//! file's
-//! length ends where it begins. Comments and texts break only the rules on form.
+//! file's length ends where it begins. Comments and texts break only the rules on form.
 
 #![expect(
     clippy::expect_used,
@@ -37,8 +34,7 @@ use driftd::config::keys;
 use driftd::expose::metrics::METRICS;
 
 /// Layers of modules; those of one layer may name each other. A part of a module may stand in a
-/// later
-/// layer than the module.
+/// later layer than the module.
 const LAYERS: &[&[&str]] = &[
     &["time"],
     &["key", "clock"],
@@ -666,8 +662,8 @@ fn read(path: &Path) -> Option<String> {
 }
 
 /// All files below these directories of the project with one of these endings, or with any, in
-/// order.
-/// What is built, version control's own files and snapshots of output are not the project's text.
+/// order. What is built, version control's own files and snapshots of output are not the project's
+/// text.
 fn files(directories: &[&str], endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open: Vec<PathBuf> = directories.iter().map(|name| root().join(name)).collect();

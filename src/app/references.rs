@@ -2,8 +2,7 @@
 //!
 //! A file is fetched when it is new or changed, checked completely, and appended only if the board
 //! does not have it yet, so that any number of replicas may watch one store. A file that is wrong
-//! is
-//! named in the log once, and the reference before it stays in use.
+//! is named in the log once, and the reference before it stays in use.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,8 +77,7 @@ impl References {
     }
 
     /// Brings in what is there and waits until it is active, so that the first row is counted in
-    /// the
-    /// right layout.
+    /// the right layout.
     pub(super) async fn bring_in(
         &mut self,
         heard: &mut mpsc::Receiver<Event>,

@@ -2,11 +2,9 @@
 //!
 //! A cell has no type, so its column has one: that of every non-empty cell in all files together
 //! ([`CsvTypes::infer`]), or that of the series in a layout ([`CsvTypes::of_layout`]). Spaces
-//! around
-//! numbers and booleans do not matter; in texts they do. A cell that is not of its column's type,
-//! which
-//! only a layout's types allow, is invalid. There is no `NA`: an empty cell is the one way to say
-//! nothing.
+//! around numbers and booleans do not matter; in texts they do. A cell that is not of its column's
+//! type, which only a layout's types allow, is invalid. There is no `NA`: an empty cell is the one
+//! way to say nothing.
 
 use std::collections::BTreeMap;
 use std::fs::File;

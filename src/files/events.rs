@@ -1,8 +1,7 @@
 //! JSONL: one event in each line, blank lines aside.
 //!
 //! Lines are records without a timestamp of their own, so an event must have one, and none is too
-//! old
-//! or too early. What a line is rejected for is counted by reason, as with records from Kafka.
+//! old or too early. What a line is rejected for is counted by reason, as with records from Kafka.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};

@@ -1,8 +1,7 @@
 //! Parquet tables.
 //!
 //! Only the columns asked for are read. Texts are read as dictionaries, since Parquet stores them
-//! so
-//! where few are distinct: each distinct text of a batch is then looked at once.
+//! so where few are distinct: each distinct text of a batch is then looked at once.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -12,8 +12,7 @@ use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
 /// How far an event may carry time past the append time of its delta: what lies further ahead, up
-/// to
-/// [`FUTURE_KEPT`], counts as lying here.
+/// to [`FUTURE_KEPT`], counts as lying here.
 pub const SKEW_MAX: Length = Length::MINUTE.times(5);
 
 /// How far after the append time events are believed. Rows beyond are counted as beyond the horizon

@@ -10,10 +10,8 @@
 //! delta. A chain holds time back while it is not at its end, unless it made no progress for
 //! `wait_max` of log time: then it is left out, and what it may lack is marked incomplete. A chain
 //! that said `at_end` holds nothing back, so a quiet partition does not stop the clock. When all
-//! are
-//! at the end, log time carries the frontier on, so that a quiet topic's windows close, and a
-//! stream
-//! whose event time is not now (a backfill, the demo) works the same.
+//! are at the end, log time carries the frontier on, so that a quiet topic's windows close, and a
+//! stream whose event time is not now (a backfill, the demo) works the same.
 
 use crate::time::{Length, Timestamp};
 

@@ -14,12 +14,10 @@
 //! known one about once in 2^48.
 //!
 //! Not every category is kept as text. One of more than [`CATEGORY_BYTES_MAX`] bytes, or in a
-//! private
-//! series one of fewer than [`PRIVATE_COUNT_MIN`] rows, is kept as its hash; it then has no
-//! readable
-//! name, but the same cell. The hash of a private series is keyed by the name of the series and
-//! cannot be inverted, but whoever holds it can still try out values that are easy to guess: it
-//! keeps rare values from being read, not from being confirmed.
+//! private series one of fewer than [`PRIVATE_COUNT_MIN`] rows, is kept as its hash; it then has no
+//! readable name, but the same cell. The hash of a private series is keyed by the name of the
+//! series and cannot be inverted, but whoever holds it can still try out values that are easy to
+//! guess: it keeps rare values from being read, not from being confirmed.
 
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_64;

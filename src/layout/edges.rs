@@ -15,12 +15,10 @@
 //! ```
 //!
 //! `pred(v)` is the next float below, so the bin `(pred(v), v]` holds exactly `v`: a point bin,
-//! found
-//! by the same search as any other. `pred(min)` makes the first bin exactly what lies below the
-//! reference. Worked example: of the values 0 0 0 5 7 each is an atom; edges are `pred(0) 0 pred(5)
-//! 5
-//! pred(7) 7`, bins 1, 3 and 5 are point bins, and 6.5 falls into bin 4, where the reference has
-//! none.
+//! found by the same search as any other. `pred(min)` makes the first bin exactly what lies below
+//! the reference. Worked example: of the values 0 0 0 5 7 each is an atom; edges are `pred(0) 0
+//! pred(5) 5 pred(7) 7`, bins 1, 3 and 5 are point bins, and 6.5 falls into bin 4, where the
+//! reference has none.
 //!
 //! The deciles that people see are the quantiles `k = 10, 20, .. 90` and so are among the edges.
 

@@ -11,8 +11,7 @@
 //!
 //! Worked example: counts 0 1 [50] 0 1 1 1 1 ... (forty-six ones), the point bin in brackets, 97
 //! values in all. The point bin holds more than 1/32 of them, the rest is 47, a sixteenth of it
-//! 2.9:
-//! bins `0 1`, `[50]`, `0 1 1 1`, then three ones each, and last what is left over.
+//! 2.9: bins `0 1`, `[50]`, `0 1 1 1`, then three ones each, and last what is left over.
 
 /// Into how many bins of equal mass the values outside of lone point bins are divided.
 pub const TEST_BINS: u64 = 16;

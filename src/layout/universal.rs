@@ -1,10 +1,8 @@
 //! Counts of series that no layout knows: numbers on a fixed grid, strings up to a bound.
 //!
 //! The grid needs no data. Its points are all floats whose last 47 bits are zero, that is a sign,
-//! an
-//! exponent and 5 bits of mantissa, so neighbours differ by about 3 %, and every integer up to 64
-//! is
-//! one; zero has a bin of its own. Bins are closed on the right like those of a layout:
+//! an exponent and 5 bits of mantissa, so neighbours differ by about 3 %, and every integer up to
+//! 64 is one; zero has a bin of its own. Bins are closed on the right like those of a layout:
 //!
 //! ```text
 //! grid_of(x) = g   <=>   lower(g) < x <= upper(g)        x <= y  =>  grid_of(x) <= grid_of(y)
@@ -16,13 +14,12 @@
 //! exactly.
 //!
 //! Of strings, the [`TEXTS_MAX`] with the smallest hash are kept and the rest is `overflow`. Law:
-//! the
-//! result is a function of the multiset of what was added, whatever the order or the split. Proof:
-//! a
-//! string among the smallest of all is among the smallest of any part, so it is kept from its first
-//! row on and all of its rows are with it; of every other string all rows end in the overflow, at
-//! once or when it is evicted, and it cannot return, because a full set never becomes less full.
-//! Which strings are kept has nothing to do with their counts; that is the price of the law.
+//! the result is a function of the multiset of what was added, whatever the order or the split.
+//! Proof: a string among the smallest of all is among the smallest of any part, so it is kept from
+//! its first row on and all of its rows are with it; of every other string all rows end in the
+//! overflow, at once or when it is evicted, and it cannot return, because a full set never becomes
+//! less full. Which strings are kept has nothing to do with their counts; that is the price of the
+//! law.
 
 use std::collections::BTreeMap;
 

@@ -10,15 +10,13 @@
 //! ```
 //!
 //! `means` are those of all numeric series in turn, a number for each value bin, `moments` their
-//! mean,
-//! sd, minimum and maximum; both, and the layout, are empty in the rows of hours. Any tool that
-//! reads
-//! Arrow can open the file; this reader takes only what [`to_bytes`] could have written.
+//! mean, sd, minimum and maximum; both, and the layout, are empty in the rows of hours. Any tool
+//! that reads Arrow can open the file; this reader takes only what [`to_bytes`] could have written.
 //!
 //! The bytes may come from anybody. Before Arrow's decoder sees them, every length that it would
 //! trust is checked (see `envelope`), then every part by the constructors of what it becomes, and
-//! in
-//! the end the digest. No input panics or takes memory out of proportion to [`ARTIFACT_BYTES_MAX`].
+//! in the end the digest. No input panics or takes memory out of proportion to
+//! [`ARTIFACT_BYTES_MAX`].
 
 mod envelope;
 mod header;

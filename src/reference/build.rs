@@ -9,12 +9,9 @@
 //! ```
 //!
 //! Each pass reads the columns in shares, one for each thread, and at most [`GROUP_SERIES`] series
-//! at
-//! once. What a pass adds up (integers, exact sums, sets) does not depend on the order of rows, nor
-//! on
-//! how they are split into files and shares, so the digest does not either. How quantiles are exact
-//! in
-//! bounded memory is told in `ranks`.
+//! at once. What a pass adds up (integers, exact sums, sets) does not depend on the order of rows,
+//! nor on how they are split into files and shares, so the digest does not either. How quantiles
+//! are exact in bounded memory is told in `ranks`.
 //!
 //! The kind of a series is that of most of its values; of equally many numeric before categorical
 //! before boolean, and numeric where there are none. Other values are `invalid`.

@@ -2,9 +2,8 @@
 //!
 //! An [`ExactSum`] is one very long fixed-point number that every f64 fits into: chunk `i` counts
 //! units of `2^(32 i - 1074)`, and neighbouring chunks overlap, so that a value is added to two of
-//! them
-//! without carrying (Kulisch 1971; chunks as in Neal 2015, "Fast exact summation using small and
-//! large superaccumulators"). Carries are settled before a chunk could overflow:
+//! them without carrying (Kulisch 1971; chunks as in Neal 2015, "Fast exact summation using small
+//! and large superaccumulators"). Carries are settled before a chunk could overflow:
 //!
 //! ```text
 //! a value adds less than 2^52 to a chunk's absolute value, so 2^11 - 1 values may be added between

@@ -2,9 +2,8 @@
 //!
 //! A model version that nobody built a reference for learns one from its first rows. They were
 //! counted on the fixed grid (see [`crate::layout`]), so the reference's edges are points of the
-//! grid,
-//! at the same ranks as those of a built one, and a grid bin with enough rows takes the place of an
-//! atom:
+//! grid, at the same ranks as those of a built one, and a grid bin with enough rows takes the place
+//! of an atom:
 //!
 //! ```text
 //! grid bin of value number ceil(k*m/100), k = 1..99     its upper bound

@@ -3,8 +3,7 @@
 //! Both are from exact sums (see [`super::exact`]). The deviation is two-pass: with `c` the rounded
 //! mean, each `((x - c) * s)^2` is rounded by itself and then summed exactly. The scale `s` is the
 //! power of two that brings the widest deviation near 1, so that neither squares of 1e200 nor of
-//! 1e-200
-//! leave the range of floats.
+//! 1e-200 leave the range of floats.
 
 use super::exact::ExactSum;
 use crate::layout::{Bins, SeriesLayout};

@@ -6,18 +6,14 @@
 //! ```
 //!
 //! The url is a path, a `file://` URL, or one that [`object_store`] knows (`s3://`, `gs://`,
-//! `az://`,
-//! `https://`), whose credentials come from the usual variables, handed in by the caller. In the
-//! path
-//! a name is percent-encoded except for letters, digits and `-_.~`, so that one with `/` or `%` in
-//! it
-//! names one directory: `a/b` is `a%2Fb`. Other files are none of our business and passed over.
+//! `az://`, `https://`), whose credentials come from the usual variables, handed in by the caller.
+//! In the path a name is percent-encoded except for letters, digits and `-_.~`, so that one with
+//! `/` or `%` in it names one directory: `a/b` is `a%2Fb`. Other files are none of our business and
+//! passed over.
 //!
 //! What is found is only a promise: [`Store::fetch`] checks the file completely, and that it is of
-//! the
-//! model, version and role that its path says. Whoever watches a store keeps what it had before
-//! when
-//! that fails.
+//! the model, version and role that its path says. Whoever watches a store keeps what it had before
+//! when that fails.
 
 use std::path::Path as FilePath;
 
@@ -126,8 +122,7 @@ fn encoded(name: &str) -> PercentEncode<'_> {
 
 impl Store {
     /// Opens the store at `url`; `environment` has the variables that its credentials are in, such
-    /// as
-    /// `AWS_ACCESS_KEY_ID`; others do no harm.
+    /// as `AWS_ACCESS_KEY_ID`; others do no harm.
     pub fn open(
         url: &str,
         environment: impl IntoIterator<Item = (String, String)>,

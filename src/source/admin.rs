@@ -45,8 +45,7 @@ const PREFERRED_BACKOFF: (&str, &str) = ("fetch.queue.backoff.ms", "20");
 ///
 /// Positions come from the fold alone (no committed offsets, no reset that would skip records), a
 /// missing topic stays missing, aborted transactions are not counted, the end of a partition is
-/// said,
-/// and a change of members moves only the partitions that it has to.
+/// said, and a change of members moves only the partitions that it has to.
 pub const REQUIRED: [(&str, &str); 9] = [
     ("auto.offset.reset", "error"),
     ("allow.auto.create.topics", "false"),
@@ -265,8 +264,7 @@ impl ClientContext for Listener {
 impl ConsumerContext for Listener {}
 
 /// Passes on a line of librdkafka's own log. It repeats itself at every retry of an outage, so it
-/// is
-/// for those who look for it; outages themselves are reported by [`super::health::Health`].
+/// is for those who look for it; outages themselves are reported by [`super::health::Health`].
 pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     if matches!(level, RDKafkaLogLevel::Debug) {
         tracing::trace!(target: "librdkafka", facility, message);

@@ -2,8 +2,7 @@
 //! where partitions begin and end.
 //!
 //! librdkafka says of some events only that they happened, to none of the partitions in particular:
-//! a
-//! fetch out of range, or the end of "partition 3" of whichever topic. What they mean is found by
+//! a fetch out of range, or the end of "partition 3" of whichever topic. What they mean is found by
 //! asking where all partitions begin and end, which are two requests a broker.
 
 use std::time::Duration;

@@ -112,8 +112,7 @@ impl Door {
     }
 
     /// The shape, if it was set. Ask for [`Self::generation`] before: a shape that is newer than
-    /// the
-    /// generation that goes with it is only taken twice.
+    /// the generation that goes with it is only taken twice.
     pub(super) fn shape(&self) -> Option<Shape> {
         lock(&self.shape).clone()
     }

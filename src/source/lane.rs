@@ -2,8 +2,7 @@
 //!
 //! A lane knows nothing of clients. Where reading has to go on elsewhere it says so
 //! ([`Lane::misplaced`]), takes no record until the worker has seen to that, and so cannot mistake
-//! a
-//! record that was fetched before for one behind a gap.
+//! a record that was fetched before for one behind a gap.
 
 use std::sync::Arc;
 

@@ -108,8 +108,7 @@ impl Group {
     }
 
     /// Finds out where to begin the partitions that have no place yet, and begins them, in one
-    /// call.
-    /// The call is made even where there is none, since the group waits for it.
+    /// call. The call is made even where there is none, since the group waits for it.
     pub(super) fn place(&self, consumer: &BaseConsumer<Self>) {
         let given: Vec<Place> = lock(&self.unplaced).iter().cloned().collect();
         let found = self.find(consumer, given);

@@ -1,6 +1,5 @@
 //! What it costs to be exact: reading again, giving up, copies that were not made. Each event
-//! writes
-//! its log line and its counter here.
+//! writes its log line and its counter here.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -7,8 +7,7 @@
 //! ```
 //!
 //! Nothing here waits for the fold or for other workers, and questions to the brokers are bounded
-//! in
-//! time, so that a worker polls again long before `max.poll.interval.ms` (5 min) has passed.
+//! in time, so that a worker polls again long before `max.poll.interval.ms` (5 min) has passed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

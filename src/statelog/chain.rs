@@ -11,8 +11,7 @@
 //! ```
 //!
 //! *In flight*: appended, its fate not known; at most one. *Sealed*: a finished delta that waits
-//! for
-//! its turn; at most one. *Tallied*: counted, still growing. The rules:
+//! for its turn; at most one. *Tallied*: counted, still growing. The rules:
 //!
 //! 1. The writer reacts only to the fate of the attempt in flight; any other fate is of the past.
 //! 2. Accepted: the head is the attempt's `to`, and what is sealed may be appended.
@@ -25,8 +24,7 @@
 //!    nothing was said, so nothing is in doubt.
 //!
 //! After a failure the attempt may yet be in the log: a broker's answer can get lost on the way
-//! back.
-//! Rule 3 is right in both cases, for the fold decides by `from` and not by who asks.
+//! back. Rule 3 is right in both cases, for the fold decides by `from` and not by who asks.
 //!
 //! Pure: no clock, no IO. Milliseconds are those of the caller's monotonic clock.
 
@@ -284,8 +282,7 @@ mod tests {
     use super::*;
 
     /// A writer at head 10 that has read to 20, with attempt 1 of `[10, 20)` in flight since 100
-    /// ms,
-    /// attempt 2 of `[20, 25)` sealed, and `[25, 30)` tallied.
+    /// ms, attempt 2 of `[20, 25)` sealed, and `[25, 30)` tallied.
     fn busy() -> ChainWriter {
         let mut writer = ChainWriter::new(10);
         for event in [

@@ -1,8 +1,7 @@
 //! The state log in a file of this machine: a redb table, for a single instance.
 //!
 //! One thread writes. It takes what is queued, commits all of it in one durable transaction, and
-//! only
-//! then hands it to the reader, so that nothing is folded that a crash could take back:
+//! only then hands it to the reader, so that nothing is folded that a crash could take back:
 //!
 //! ```text
 //! append --queue--> writer: commit [n, n + k) with append times --channel--> reader
@@ -10,8 +9,7 @@
 //!
 //! A crash between queue and commit loses appends that nobody has seen; their workers read the
 //! records again. When the disk is full the commit fails, the appends of it are flagged, and the
-//! next
-//! ones are tried anew.
+//! next ones are tried anew.
 
 use std::collections::VecDeque;
 use std::fs;

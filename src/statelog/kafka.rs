@@ -1,10 +1,8 @@
 //! The state log in Kafka: a topic of one partition, for any number of instances.
 //!
 //! The broker orders appends and stamps them (`LogAppendTime`). What a producer cannot be sure of
-//! (a
-//! lost acknowledgement, a retry after a timeout) does no harm: the fold takes a delta once,
-//! wherever
-//! and however often it stands in the log.
+//! (a lost acknowledgement, a retry after a timeout) does no harm: the fold takes a delta once,
+//! wherever and however often it stands in the log.
 
 use std::fmt;
 use std::sync::Arc;

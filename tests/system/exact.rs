@@ -1,8 +1,8 @@
 //! Ten months of flights through Kafka give exactly the numbers that raw rows give.
 //!
 //! 284,821 events stand in 8 partitions, each up to ten minutes out of place; the record's
-//! timestamp
-//! is the event's. `truth.json` has counts and scores of 75 windows from an hour to 28 days.
+//! timestamp is the event's. `truth.json` has counts and scores of 75 windows from an hour to 28
+//! days.
 
 use std::thread;
 

@@ -2,12 +2,10 @@
 //!
 //! `bash tests/system/kafka/kafka.sh fetch` gets Kafka's jars once; then `cargo test --test system`
 //! starts one broker on loopback for all tests, and the broker goes when the tests end, however
-//! they
-//! end. Each test has its own topics, its own state log and its own daemon.
+//! they end. Each test has its own topics, its own state log and its own daemon.
 //!
 //! - `exact`: ten months of flights give the numbers of `tests/data/flights/truth.json`, with each
-//!   home
-//!   of the state log, and also when the daemon is killed on the way.
+//!   home of the state log, and also when the daemon is killed on the way.
 //! - `bad_input`: whatever stands in a topic is counted and named, and nothing around it is lost.
 //! - `refusals`: what is wrong outside of driftd gets one clear message and the right exit code.
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.

@@ -1,8 +1,6 @@
 //! What is wrong outside of driftd gets one clear message with what to do, and an exit code that
-//! says
-//! whose turn it is: 64 whoever calls or configures it, 65 whoever made the data, 69 whoever runs
-//! what
-//! it needs.
+//! says whose turn it is: 64 whoever calls or configures it, 65 whoever made the data, 69 whoever
+//! runs what it needs.
 
 use std::fs;
 use std::net::TcpListener;

@@ -3,8 +3,7 @@
 //!
 //! What the daemon's own tests cannot see is looked at here: how often each record is counted while
 //! partitions move between consumers, and what becomes of a partition whose records are gone, or
-//! that
-//! is not the one that was counted.
+//! that is not the one that was counted.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

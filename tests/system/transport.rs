@@ -47,9 +47,9 @@ fn topics_of_every_codec_are_read_over_tls_with_scram() {
 fn a_wrong_password_is_named() {
     let dir = temp_dir("driftd-");
     let path = dir.path().join("driftd.toml");
-    let kafka = secure("wrong");
+    let table = secure("wrong");
     let toml = format!(
-        "[kafka]\n{kafka}\n[[source]]\ntopics = [\"codec.none\"]\n[http]\nlisten = \"127.0.0.1:0\"\n"
+        "[kafka]\n{table}\n[[source]]\ntopics = [\"codec.none\"]\n[http]\nlisten = \"127.0.0.1:0\"\n"
     );
     std::fs::write(&path, toml).expect("its directory can be written");
     let address = kafka().value("KAFKA_SASLSSL");

@@ -1,12 +1,9 @@
 //! Exact quantiles and atoms of numbers, in bounded memory and whatever their order.
 //!
 //! A number is a key: its 64 bits, turned so that keys sort as numbers do. [`Keys`] holds the
-//! distinct
-//! keys seen and how often each was, sorted. As long as they fit, that is all there is to it. When
-//! they
-//! do not, only the number of keys with each possible first 16 bits is held on. That says which of
-//! these
-//! pieces of the line matter:
+//! distinct keys seen and how often each was, sorted. As long as they fit, that is all there is to
+//! it. When they do not, only the number of keys with each possible first 16 bits is held on. That
+//! says which of these pieces of the line matter:
 //!
 //! ```text
 //! a piece is open, if it holds the value number ceil(k*m/100) for some k, or at least m/200 of the
@@ -15,12 +12,9 @@
 //! ```
 //!
 //! At most about 300 pieces are open; the others hold no edge and need never be looked into. A
-//! [`Zoom`]
-//! reads the numbers again. If the distinct ones in open pieces fit now, that is the end; else each
-//! open
-//! piece is split into 256, and so on. A piece has 2^48 keys, then 2^40, .., so this ends after six
-//! more
-//! readings at the latest, and as a rule after two.
+//! [`Zoom`] reads the numbers again. If the distinct ones in open pieces fit now, that is the end;
+//! else each open piece is split into 256, and so on. A piece has 2^48 keys, then 2^40, .., so this
+//! ends after six more readings at the latest, and as a rule after two.
 //!
 //! Nothing of this depends on the order of the numbers: pieces are cut at fixed keys, counts are
 //! sums.

@@ -308,8 +308,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 8))]
 
     /// The same rows are the same reference, hours included, whatever the format, the order, and
-    /// the
-    /// files that they stand in; and it is the one that a count row by row gives.
+    /// the files that they stand in; and it is the one that a count row by row gives.
     #[test]
     fn a_reference_is_a_function_of_the_rows(
         rows in prop::collection::vec(a_row(), 1..300),

@@ -228,8 +228,7 @@ fn naive() -> (BTreeMap<(i32, String), u64>, BTreeMap<String, u64>, u64) {
 }
 
 /// A run: records, folds, house-keeping, new layouts, revocations and zombies in the order that a
-/// seed
-/// gives. Few names fit, so that they run out all the time.
+/// seed gives. Few names fit, so that they run out all the time.
 fn run(seed: u64) -> Fold {
     let door = shaped_door(100);
     let fold = Arc::new(Mutex::new(Fold::default()));

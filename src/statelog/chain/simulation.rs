@@ -2,8 +2,7 @@
 //! the writers and the rule `from == head` of the fold together count every record exactly once.
 //!
 //! Appends may be delayed, reordered, doubled or lost, with or without a failure report; fates may
-//! be
-//! lost; writers may be cut off for a while, read old heads, or be replaced. Each schedule is a
+//! be lost; writers may be cut off for a while, read old heads, or be replaced. Each schedule is a
 //! function of its seed.
 
 use std::collections::BTreeMap;
