@@ -45,6 +45,7 @@
     )
 )]
 
+pub mod alert;
 pub mod app;
 pub mod board;
 pub mod cli;

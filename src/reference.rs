@@ -25,6 +25,7 @@ mod check;
 pub mod exact;
 pub mod learn;
 mod moments;
+pub mod natural;
 pub mod progress;
 pub mod show;
 pub mod store;

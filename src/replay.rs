@@ -29,7 +29,7 @@ use crate::key::{ChainKey, ModelKey};
 use crate::reference::progress::Progress;
 use crate::reference::{Reference, artifact};
 use crate::replay::rows::RowsError;
-use crate::statelog::record::{Configuration, Record};
+use crate::statelog::record::{Alerting, Configuration, Record};
 use crate::tally::{Range, Router, Seen, Tally};
 use crate::time::{Length, Timestamp};
 
@@ -150,6 +150,7 @@ impl<'a> Replayer<'a> {
             models_max: u64::MAX,
             models_allow: Vec::new(),
             loose_series_max: LOOSE_SERIES_MAX,
+            alerts: Alerting::default(),
         };
         let engine = Engine::new(config);
         let (fold, pane) = (engine.fold(), engine.fold().base_pane());

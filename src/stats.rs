@@ -44,7 +44,7 @@ mod wasserstein;
 #[cfg(test)]
 mod oracle_tests;
 #[cfg(test)]
-mod support;
+pub(crate) mod support;
 
 pub use self::auc::{Auc, auc};
 pub use self::bh::bh_adjust;

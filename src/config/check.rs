@@ -19,6 +19,7 @@ use crate::time::Length;
 use self::problem::shown;
 pub use self::problem::{Problem, Problems};
 
+mod alerts;
 mod kafka;
 pub(super) mod problem;
 mod source;
@@ -92,8 +93,9 @@ impl Checker {
             wait_max: raw.alerts.wait_max.0,
             silent_after: raw.limits.silent_after.0,
             models_max: raw.limits.models_max,
-            models_allow: self.globs("models.allow", raw.models.allow),
+            models_allow: self.globs("models.allow", &raw.models.allow).to_vec(),
             loose_series_max: raw.limits.loose_series_max,
+            alerts: self.alerts(raw.alerts, raw.models.about),
         };
         Config {
             kafka: self.kafka(raw.kafka),
@@ -164,8 +166,8 @@ impl Checker {
         })
     }
 
-    fn globs(&mut self, key: &str, globs: Vec<String>) -> Vec<String> {
-        for glob in &globs {
+    fn globs<'a>(&mut self, key: &str, globs: &'a [String]) -> &'a [String] {
+        for glob in globs {
             if let Err(error) = Glob::new(glob) {
                 let what = format!("{} is not a glob: {}", shown(glob), error.kind());
                 self.report(Problem::new(key, what));

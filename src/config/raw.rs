@@ -28,6 +28,9 @@ pub(super) const WORKERS_MAX: i64 = 256;
 /// The most librdkafka properties.
 pub(super) const PROPERTIES_MAX: usize = 256;
 
+/// What a window may be compared with.
+pub(super) const BASELINES: &[&str] = &["auto", "global", "hour_of_day", "hour_of_day_weekend"];
+
 /// A key of a table.
 #[derive(Debug)]
 pub(super) struct Key {
@@ -50,15 +53,21 @@ pub(super) enum Kind {
     Choice(&'static [&'static str]),
     /// A whole number between these, both included.
     Integer(i64, i64),
+    /// A number between these, both included.
+    Number(&'static str, &'static str),
+    /// `true` or `false`.
+    Flag,
     /// A length of time between these, both included.
     Length(&'static str, &'static str),
     /// So many texts: an array of them, or one text with commas.
     List(usize, usize),
     /// The librdkafka properties: texts, numbers and booleans by name.
     Properties,
+    /// Numbers from 0 on by name.
+    Numbers,
     /// A table.
     Section(&'static [Key]),
-    /// An array of tables.
+    /// An array of tables; where it is required there is at least one.
     Sections(&'static [Key]),
 }
 
@@ -76,7 +85,9 @@ pub(super) enum Fallback {
 }
 
 use self::Fallback::{Cores, Is, Required, Unset};
-use self::Kind::{Choice, Field, Integer, List, Properties, Section, Sections, Text};
+use self::Kind::{
+    Choice, Field, Flag, Integer, List, Number, Numbers, Properties, Section, Sections, Text,
+};
 
 /// Declares tables of the configuration: a type for serde and its keys as data.
 macro_rules! tables {
@@ -248,8 +259,20 @@ tables! {
         keep: Option<Span> = Kind::Length("10m", "3650d"), Unset;
     }
 
-    /// When a window counts as complete.
+    /// What is worth a page, and when a window is judged.
     Alerts {
+        /// False alarms that a model may cost in 30 days, over all its versions, series, windows
+        /// and tests: the budget from which the level of every test follows.
+        false_alarms_per_month: f64 = Number("0.000001", "1000000"), Is("1");
+        /// The smallest difference that fires, in units of PSI; 0.009 is a shift of a tenth of a
+        /// standard deviation.
+        min_psi: f64 = Number("0", "10"), Is("0.009");
+        /// What a window is compared with: `global`, the whole reference; `hour_of_day`, the same
+        /// hours of it; `hour_of_day_weekend`, the same hours with weekends apart; `auto`, the last
+        /// one where the reference has times over two weeks, else the first.
+        baseline: String = Choice(BASELINES), Is("auto");
+        /// What holds for some models or series only; later tables overrule earlier ones.
+        rule: Vec<AlertRule> = Sections(AlertRule::KEYS), Unset;
         /// How long to wait for late events before a window is judged.
         lateness: Span = Kind::Length("1s", "24h"), Is("1m");
         /// How long a partition without progress may hold back judgement; then it is left out, and
@@ -257,10 +280,37 @@ tables! {
         wait_max: Span = Kind::Length("1s", "24h"), Is("10m");
     }
 
-    /// Which models are monitored.
+    /// What holds for some models or series only.
+    AlertRule {
+        /// A glob of models.
+        model: String = Text, Is("*");
+        /// A glob of series; without it the rule is of the whole model.
+        series: Option<String> = Text, Unset;
+        /// `true`: not judged, and not charged to the budget.
+        off: Option<bool> = Flag, Unset;
+        /// Another smallest difference that fires.
+        min_psi: Option<f64> = Number("0", "10"), Unset;
+        /// Another budget; not with `series`.
+        false_alarms_per_month: Option<f64> = Number("0.000001", "1000000"), Unset;
+    }
+
+    /// Which models are monitored, and what is known of them.
     Models {
         /// Globs of the models to let in, such as `fraud-*`; an empty list lets in all.
         allow: Vec<String> = List(0, 1000), Is("");
+        /// What is known of some models; later tables overrule earlier ones.
+        about: Vec<About> = Sections(About::KEYS), Unset;
+    }
+
+    /// What is known of some models.
+    About {
+        /// A glob of models.
+        model: String = Text, Is("*");
+        /// Who answers for them: a label of `driftd_model_info`, to route pages by.
+        owner: Option<String> = Text, Unset;
+        /// How much each feature matters to them, by name; others count as 1. Orders what moved by
+        /// impact.
+        importances: BTreeMap<String, f64> = Numbers, Is("");
     }
 
     /// The HTTP surface.
@@ -369,6 +419,9 @@ impl fmt::Display for Kind {
                 Ok(())
             }
             Self::Integer(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Self::Number(min, max) => write!(f, "a number from {min} to {max}"),
+            Self::Flag => f.write_str("`true` or `false`"),
+            Self::Numbers => f.write_str("a table of numbers from 0 on"),
             Self::Length(min, max) => write!(f, "a length of time from {min} to {max}"),
             Self::List(0, max) => write!(f, "a list of at most {max} texts"),
             Self::List(min, max) => write!(f, "a list of {min} to {max} texts"),

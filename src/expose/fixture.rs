@@ -18,7 +18,7 @@ use crate::key::{Carried, Carrier, ChainKey, ModelKey, Name, Role};
 use crate::layout::LooseCounts;
 use crate::reference::learn::{LooseSeries, learn};
 use crate::reference::{Header, Reference, ReferenceRole, artifact};
-use crate::statelog::record::{Configuration, Record};
+use crate::statelog::record::{Alerting, Configuration, Record};
 use crate::tally::{Layouts, Range, Router, Seen, Tally};
 use crate::time::{Length, Timestamp};
 
@@ -89,6 +89,7 @@ pub(super) fn config() -> Configuration {
         models_max: 8,
         loose_series_max: 8,
         models_allow: Vec::new(),
+        alerts: Alerting::default(),
     }
 }
 

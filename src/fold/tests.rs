@@ -10,6 +10,7 @@ use super::*;
 use crate::decode::{Names, Row, Value};
 use crate::key::{Carried, Carrier, Role};
 use crate::layout::LooseCounts;
+use crate::statelog::record::Alerting;
 use crate::tally::{Range, Router, Seen, Tally};
 
 const MINUTE: i64 = 60_000;
@@ -24,6 +25,7 @@ fn config() -> Configuration {
         models_max: 3,
         loose_series_max: 8,
         models_allow: Vec::new(),
+        alerts: Alerting::default(),
     }
 }
 

@@ -20,11 +20,14 @@
 
 mod envelope;
 mod header;
+mod natural;
 mod table;
 
 use std::sync::Arc;
 
 use arrow::error::ArrowError;
+
+pub use self::natural::{natural_from_bytes, natural_to_bytes};
 
 use super::{Reference, ReferenceError};
 use crate::key::NameError;

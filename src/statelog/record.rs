@@ -20,7 +20,10 @@ use crate::delta::{self, Accounting, DecodeError, Delta, EncodeError, Flaw};
 use crate::key::{ChainKey, ModelKey};
 use crate::time::{Length, Timestamp};
 
+mod alerting;
 mod json;
+
+pub use self::alerting::{About, AlertRule, Alerting, BaselineChoice};
 
 /// The version in the first byte of every record.
 pub const FORMAT_VERSION: u8 = 1;
@@ -51,7 +54,7 @@ pub enum Record {
 }
 
 /// What the board depends on besides the data: kept in the log so that replicas and replays agree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Configuration {
     /// Window lengths, ascending.
     pub windows: Vec<Length>,
@@ -71,6 +74,8 @@ pub struct Configuration {
     pub models_allow: Vec<String>,
     /// Series of a model version without a layout, and unknown fields of one with a layout.
     pub loose_series_max: u64,
+    /// Budgets, what matters, and whose model it is.
+    pub alerts: Alerting,
 }
 
 /// The state of the fold before a position.

@@ -24,10 +24,10 @@ pub(super) fn finite(values: &[f64]) {
 
 /// Steele, Lea & Flood 2014: a seeded generator for simulations.
 #[derive(Debug)]
-pub(super) struct SplitMix(pub(super) u64);
+pub(crate) struct SplitMix(pub(crate) u64);
 
 impl SplitMix {
-    pub(super) fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -35,13 +35,13 @@ impl SplitMix {
     }
 
     /// Uniform on [0, 1).
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         let high = u32::try_from(self.bits() >> 32).unwrap();
         f64::from(high) / 4_294_967_296.0
     }
 
     /// `rows` draws from `shares` as counts.
-    pub(super) fn multinomial(&mut self, shares: &[f64], rows: usize) -> Vec<u64> {
+    pub(crate) fn multinomial(&mut self, shares: &[f64], rows: usize) -> Vec<u64> {
         let bounds: Vec<f64> = shares
             .iter()
             .scan(0.0, |sum, share| {

@@ -37,7 +37,7 @@ impl Filling<'_> {
                 }
                 Kind::Sections(inner) => {
                     let array = table.entry(key.name.to_owned()).or_default();
-                    self.sections(array, inner, &path);
+                    self.sections(array, key, inner, &path);
                 }
                 _ if table.contains_key(key.name) => {}
                 _ => {
@@ -60,16 +60,16 @@ impl Filling<'_> {
         }
     }
 
-    fn sections(&mut self, value: &mut Value, keys: &[Key], path: &str) {
+    fn sections(&mut self, value: &mut Value, key: &Key, inner: &[Key], path: &str) {
         if let ValueKind::Nil = value.kind {
             value.kind = ValueKind::Array(Vec::new());
         }
         if let ValueKind::Array(tables) = &mut value.kind {
-            if tables.is_empty() {
+            if tables.is_empty() && matches!(key.fallback, Fallback::Required) {
                 tables.push(Table::new().into());
             }
             for (i, table) in tables.iter_mut().enumerate() {
-                self.section(table, keys, &format!("{path}[{i}]"));
+                self.section(table, inner, &format!("{path}[{i}]"));
             }
         }
     }

@@ -151,6 +151,29 @@ pub(super) fn form(kind: Kind, value: ValueKind, written: Written) -> Result<Val
                 Err(_not_a_number) => Err((not(kind, &text.into()), None)),
             }
         }
+        (Kind::Number(min, max), ValueKind::Float(number)) if number_fits(number, min, max) => {
+            Ok(number.into())
+        }
+        (Kind::Number(..), ValueKind::I64(number)) => {
+            #[expect(clippy::cast_precision_loss, reason = "bounds are far below 2^53")]
+            let number = number as f64;
+            form(kind, number.into(), Written::Typed)
+        }
+        (Kind::Number(..), ValueKind::String(text)) if written == Written::Texts => {
+            match text.trim().parse::<f64>() {
+                Ok(number) => form(kind, number.into(), Written::Typed),
+                Err(_not_a_number) => Err((not(kind, &text.into()), None)),
+            }
+        }
+        (Kind::Flag, ValueKind::Boolean(flag)) => Ok(flag.into()),
+        (Kind::Flag, ValueKind::String(text)) if written == Written::Texts => {
+            match text.trim().parse::<bool>() {
+                Ok(flag) => Ok(flag.into()),
+                Err(_not_a_flag) => Err((not(kind, &text.into()), None)),
+            }
+        }
+        (Kind::Numbers, ValueKind::String(text)) if text.is_empty() => Ok(Table::new().into()),
+        (Kind::Numbers, ValueKind::Table(table)) => numbers(table),
         (Kind::Length(min, max), ValueKind::String(text)) if length_fits(&text, min, max) => {
             Ok(text.into())
         }
@@ -183,6 +206,7 @@ fn not(kind: Kind, value: &ValueKind) -> String {
         ValueKind::String(_) if may_hold_secrets(kind) => "a text".into(),
         ValueKind::String(text) => shown(text),
         ValueKind::I64(number) if matches!(kind, Kind::Integer(..)) => number.to_string(),
+        ValueKind::Float(number) if matches!(kind, Kind::Number(..)) => number.to_string(),
         ValueKind::Boolean(_) => "a boolean".into(),
         ValueKind::Array(_) => "a list".into(),
         ValueKind::Table(_) => "a table".into(),
@@ -217,6 +241,11 @@ fn text_fits(text: &str, kind: Kind) -> Result<(), String> {
 fn length_fits(text: &str, min: &str, max: &str) -> bool {
     let [length, min, max] = [text, min, max].map(str::parse::<Length>);
     matches!((length, min, max), (Ok(length), Ok(min), Ok(max)) if min <= length && length <= max)
+}
+
+fn number_fits(number: f64, min: &str, max: &str) -> bool {
+    let bound = |text: &str| text.parse::<f64>();
+    matches!((bound(min), bound(max)), (Ok(min), Ok(max)) if (min..=max).contains(&number))
 }
 
 fn list(values: Vec<Value>, min: usize, max: usize) -> Result<ValueKind, Wrong> {
@@ -259,6 +288,24 @@ fn split(text: &str) -> Vec<String> {
         }
     }
     parts.iter().map(|part| part.trim().to_owned()).collect()
+}
+
+/// Numbers from 0 on by name; a dot in a name needs quotes in TOML.
+fn numbers(table: Table) -> Result<ValueKind, Wrong> {
+    if table.len() > PROPERTIES_MAX {
+        return Err((
+            format!("has {} numbers, more than {PROPERTIES_MAX}", table.len()),
+            None,
+        ));
+    }
+    let number = |(name, value): (String, Value)| {
+        let kind = Kind::Number("0", "1e300");
+        form(kind, value.kind, Written::Typed)
+            .map(|kind| (name.clone(), Value::from(kind)))
+            .map_err(|(what, hint)| (format!("{} {what}", shown(&name)), hint))
+    };
+    let numbers: Result<Table, Wrong> = table.into_iter().map(number).collect();
+    numbers.map(ValueKind::from)
 }
 
 /// Properties by their dotted name, whether the dots were quoted in TOML or made tables.

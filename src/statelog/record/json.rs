@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Anchor, Configuration, Kind, Record, RecordError};
+use super::{Alerting, Anchor, Configuration, Kind, Record, RecordError};
 use crate::delta::{AccountingText, ChainText};
 use crate::key::{ChainKey, ModelKey, Name};
 use crate::layout::Digest;
@@ -48,6 +48,7 @@ struct ConfigurationText {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     models_allow: Vec<String>,
     loose_series_max: u64,
+    alerts: Alerting,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -132,6 +133,7 @@ pub(super) fn write_configuration(configuration: &Configuration) -> Bytes {
         models_max: configuration.models_max,
         models_allow: configuration.models_allow.clone(),
         loose_series_max: configuration.loose_series_max,
+        alerts: configuration.alerts.clone(),
     })
 }
 
@@ -159,6 +161,7 @@ pub(super) fn read_configuration(body: &[u8]) -> Result<Configuration, RecordErr
         models_max: text.models_max,
         models_allow: text.models_allow,
         loose_series_max: text.loose_series_max,
+        alerts: text.alerts,
     })
 }
 

@@ -28,13 +28,42 @@ prop_compose! {
         models_max: u64,
         models_allow in vec("[a-z*\"]{0,4}", 0..3),
         loose_series_max: u64,
+        alerts in any_alerting(),
     ) -> Configuration {
         let [lateness, wait_max, silent_after] = lengths;
         let windows = windows.into_iter().collect();
         Configuration {
             windows, keep, lateness, wait_max, silent_after, models_max, models_allow,
-            loose_series_max,
+            loose_series_max, alerts,
         }
+    }
+}
+
+prop_compose! {
+    fn any_alerting()(
+        false_alarms_per_month in 1e-6..1e6_f64,
+        min_psi in 0.0..1.0_f64,
+        baseline in prop::sample::select(BaselineChoice::ALL.to_vec()),
+        globs in vec("[a-z*\"]{1,4}", 0..3),
+        series in option::of("[a-z*]{1,3}"),
+        off in option::of(any::<bool>()),
+        importance in 0.0..1e3_f64,
+    ) -> Alerting {
+        let about = globs.iter().map(|glob| About {
+            model: glob.clone(),
+            owner: series.clone(),
+            importances: [(glob.clone(), importance)].into(),
+        });
+        let about = about.collect();
+        let rules = globs.iter().map(|glob| AlertRule {
+            model: glob.clone(),
+            series: series.clone(),
+            off,
+            min_psi: off.map(|_| min_psi),
+            false_alarms_per_month: off.map(|_| false_alarms_per_month),
+        });
+        let rules = rules.collect();
+        Alerting { false_alarms_per_month, min_psi, baseline, rules, about }
     }
 }
 
@@ -243,6 +272,23 @@ fn samples() -> [(&'static str, Record); 6] {
                 models_max: 1_000,
                 models_allow: vec!["fraud*".to_owned()],
                 loose_series_max: 200,
+                alerts: Alerting {
+                    false_alarms_per_month: 0.5,
+                    min_psi: 0.02,
+                    baseline: BaselineChoice::HourOfDay,
+                    rules: vec![AlertRule {
+                        model: "fraud*".to_owned(),
+                        series: Some("age".to_owned()),
+                        off: Some(true),
+                        min_psi: None,
+                        false_alarms_per_month: None,
+                    }],
+                    about: vec![About {
+                        model: "*".to_owned(),
+                        owner: Some("risk team".to_owned()),
+                        importances: [("amount".to_owned(), 0.4)].into(),
+                    }],
+                },
             }),
         ),
         (

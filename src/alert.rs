@@ -1,0 +1,127 @@
+//! Alerts: which differences are worth a page, charged to a budget of false ones.
+//!
+//! ```text
+//! window --counts--> compared with what is expected --rule--> judged --episode--> firing, resolved
+//!                         baseline: the reference,             p <= alpha from the budget,
+//!                         or the hours like these of it        and large enough to matter
+//! ```
+//!
+//! The operator says how many false pages a month a model may cost. Every test of every series and
+//! window is charged to that ([`budget`]), so that with `E` evaluations at level `alpha` each
+//!
+//! ```text
+//! E [false alarms a month] <= E alpha = false_alarms_per_month
+//! ```
+//!
+//! whatever depends on what. The p-value knows two reasons to differ: sampling, and how much the
+//! series moves by itself, learned from the hours of the reference ([`learn`]) or from the first
+//! days of live traffic; see `tail` in [`crate::stats`]. A difference that is certain and too small
+//! to matter does not fire.
+//!
+//! - [`counts`], [`baseline`] and [`compare`]: a window of a series against what is expected of it.
+//! - [`learn`]: what is natural, from blocks of a healthy period.
+//! - [`budget`] and [`rule`]: from a statistic to a verdict.
+
+pub mod baseline;
+pub mod budget;
+pub mod compare;
+pub mod counts;
+pub mod judge;
+pub mod learn;
+pub mod rule;
+pub mod settings;
+
+#[cfg(test)]
+mod support;
+
+use crate::reference::natural::Part;
+
+/// What is tested of a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Test {
+    /// Numbers went up or down.
+    Location,
+    /// Numbers are spread otherwise.
+    Shape,
+    /// Categories come in other shares.
+    Dist,
+    /// Values are missing more or less often.
+    Missing,
+    /// Values are of another type more or less often.
+    Invalid,
+    /// Categories that the reference never saw.
+    Novelty,
+    /// Numbers outside of the reference's range.
+    Range,
+}
+
+impl Test {
+    /// All tests, in the order in which they are listed.
+    pub const ALL: [Self; 7] = [
+        Self::Location,
+        Self::Shape,
+        Self::Dist,
+        Self::Missing,
+        Self::Invalid,
+        Self::Novelty,
+        Self::Range,
+    ];
+
+    /// The name used in metrics, the journal and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Location => "location",
+            Self::Shape => "shape",
+            Self::Dist => "dist",
+            Self::Missing => "missing",
+            Self::Invalid => "invalid",
+            Self::Novelty => "novelty",
+            Self::Range => "range",
+        }
+    }
+
+    /// What natural variation is learned as.
+    pub const fn part(self) -> Part {
+        match self {
+            Self::Location | Self::Dist => Part::Main,
+            Self::Shape => Part::Shape,
+            Self::Missing => Part::Missing,
+            Self::Invalid => Part::Invalid,
+            Self::Novelty | Self::Range => Part::Novelty,
+        }
+    }
+}
+
+/// How bad it is. Only the last two page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Worth a look today.
+    Warning,
+    /// Worth a look now.
+    Critical,
+}
+
+impl Severity {
+    /// The name used in metrics, the journal and the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// That of an effect in units of PSI: the folk thresholds 0.1 and 0.25, which are shifts of 0.3
+    /// and of half a standard deviation.
+    pub fn of_psi(psi: f64) -> Self {
+        if psi >= 0.25 {
+            Self::Critical
+        } else if psi >= 0.1 {
+            Self::Warning
+        } else {
+            Self::Info
+        }
+    }
+}

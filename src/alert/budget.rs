@@ -1,0 +1,60 @@
+//! From false pages a month to the level of one test.
+//!
+//! ```text
+//! alpha(w) = A step(w) / (30 d |W| J)
+//! ```
+//!
+//! `A` false alarms a month are divided by the window lengths `|W|`, by the tests `J` of the model,
+//! all its live versions together, and by how often a window of length `w` is judged in a month.
+//! Linear and without a state: it needs no independence, since means add up whatever depends on
+//! what.
+//!
+//! Worked example: one a month, windows of 1, 6 and 24 hours, 80 tests: a 1 h window is judged
+//! 4,320 times a month, each time at 9.6e-7; a 24 h window 180 times at 2.3e-5.
+
+use crate::time::Length;
+
+/// The month of the budget.
+pub const MONTH: Length = Length::DAY.times(30);
+
+/// The part of a window between two judgements.
+pub const STEPS_PER_WINDOW: f64 = 6.0;
+
+/// The level of one test of a window of this length, where `windows` lengths and `tests` tests share
+/// `false_alarms_per_month`; at most 1.
+pub fn alpha(false_alarms_per_month: f64, window: Length, windows: usize, tests: usize) -> f64 {
+    let step_share = window.as_seconds() / STEPS_PER_WINDOW / MONTH.as_seconds();
+    let shares = real(windows.max(1)) * real(tests.max(1));
+    (false_alarms_per_month * step_share / shares).min(1.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are few")]
+fn real(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_header() {
+        let hour = alpha(1.0, Length::HOUR, 3, 80);
+        assert!((hour / (1.0 / 4_320.0 / 240.0) - 1.0).abs() < 1e-12);
+        assert!((alpha(1.0, Length::DAY, 3, 80) / hour - 24.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn all_judgements_of_a_month_spend_the_budget() {
+        let windows = [Length::HOUR, Length::HOUR.times(6), Length::DAY];
+        let spent: f64 = windows
+            .iter()
+            .map(|window| {
+                let times = MONTH.as_seconds() / (window.as_seconds() / 6.0);
+                times * 50.0 * alpha(2.5, *window, windows.len(), 50)
+            })
+            .sum();
+        assert!((spent - 2.5).abs() < 1e-9, "{spent}");
+        assert!(alpha(1e30, Length::DAY, 1, 1) <= 1.0);
+    }
+}

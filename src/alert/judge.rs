@@ -1,0 +1,277 @@
+//! All that a window of a model version is judged by, put together once.
+//!
+//! A judge is a value: the reference with its counts in test bins, what is natural, the level of
+//! each window length, and what the operator said of single series. Whoever has one and a window
+//! gets the same verdicts, live, in a replay and when somebody asks about last week.
+
+use std::sync::Arc;
+
+use super::baseline::{Expected, Hour};
+use super::budget;
+use super::compare::{Compared, compare, effect};
+use super::counts::SeriesCounts;
+use super::rule::{Judged, Rule, judge, line_psi};
+use super::settings::SeriesSettings;
+use crate::fold::window::Window;
+use crate::layout::SeriesLayout;
+use crate::reference::natural::{Dispersion, Natural, Part, Profile};
+use crate::reference::{BlockCells, Reference};
+use crate::score;
+use crate::stats;
+use crate::time::{Length, Timestamp};
+
+/// Where what is natural comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The hours of the reference.
+    Reference,
+    /// The first days of live traffic.
+    Live,
+    /// The version before, until there is more of this one.
+    Before(Arc<str>),
+    /// Nothing is known yet.
+    Unknown,
+}
+
+/// What is natural, and where that comes from.
+#[derive(Debug, Clone)]
+pub struct Nature {
+    /// Where from.
+    pub source: Source,
+    /// What was learned.
+    pub natural: Arc<Natural>,
+    /// The place of each series of the layout in what was learned; `None` where it has none.
+    pub places: Option<Vec<Option<usize>>>,
+}
+
+impl Nature {
+    /// What is natural of a part of a series.
+    fn of(&self, length: Length, series: usize, part: Part) -> Option<Dispersion> {
+        let place = match &self.places {
+            None => series,
+            Some(places) => (*places.get(series)?)?,
+        };
+        let window = self.natural.window(length)?;
+        *window.series.get(place)?.get(part as usize)?
+    }
+
+    /// The hours of the day; those of another version say nothing of this one's counts.
+    fn profile(&self) -> Option<&Profile> {
+        match self.places {
+            None => self.natural.profile.as_deref(),
+            Some(_) => None,
+        }
+    }
+}
+
+/// What the windows of one model version are judged by.
+#[derive(Debug, Clone)]
+pub struct Judge {
+    /// The reference.
+    pub reference: Arc<Reference>,
+    /// What is natural, where something is known.
+    pub nature: Option<Nature>,
+    /// The budget, in false alarms a month.
+    pub false_alarms_per_month: f64,
+    /// The tests that it is shared by.
+    pub tests: usize,
+    /// The window lengths that it is shared by.
+    pub windows: usize,
+    /// What was said of each series, in the order of the layout.
+    pub settings: Vec<SeriesSettings>,
+    /// The reference's counts in test bins, in the order of the layout.
+    pub whole: Vec<SeriesCounts>,
+}
+
+/// The verdicts on one series of a window.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdicts {
+    /// The place of the series in the layout.
+    pub series: usize,
+    /// Its tests; none where there are too few rows or the series is off.
+    pub tests: Vec<Judged>,
+    /// Where the judge stands: what was expected.
+    pub expected: Expected,
+    /// What there was.
+    pub current: SeriesCounts,
+}
+
+impl Judge {
+    /// Where what is natural comes from.
+    pub fn source(&self) -> Source {
+        self.nature
+            .as_ref()
+            .map_or(Source::Unknown, |nature| nature.source.clone())
+    }
+
+    /// What tests of a series in windows of this length are held against.
+    pub fn rule(&self, series: usize, length: Length) -> Rule {
+        let settings = self.settings.get(series).copied().unwrap_or_default();
+        Rule {
+            min_psi: settings.min_psi,
+            ..self.rule_of_model(length)
+        }
+    }
+
+    /// As [`Self::rule`], of tests that are not of a single series.
+    pub fn rule_of_model(&self, length: Length) -> Rule {
+        Rule {
+            alpha: budget::alpha(
+                self.false_alarms_per_month,
+                length,
+                self.windows,
+                self.tests,
+            ),
+            min_psi: SeriesSettings::default().min_psi,
+        }
+    }
+
+    /// Judges every series of a window, in the order of the layout; those that are off are left out.
+    pub fn window(&self, window: &Window, hours: &[HourRows]) -> Vec<Verdicts> {
+        let series = self.reference.layout.series().iter().enumerate();
+        series
+            .filter(|(place, _)| self.settings.get(*place).is_some_and(|one| !one.is_off))
+            .map(|(place, layout)| self.series((place, layout), window, hours))
+            .collect()
+    }
+
+    /// Judges one series of a window.
+    pub fn series(
+        &self,
+        (place, layout): (usize, &SeriesLayout),
+        window: &Window,
+        hours: &[HourRows],
+    ) -> Verdicts {
+        let cells = score::cells_of(&self.reference.layout, place, &window.cells);
+        let current = SeriesCounts::of_cells(layout, cells);
+        let expected = self.expected((place, layout), hours);
+        let rule = self.rule(place, window.length);
+        let tests = compare(layout.kind(), &expected, &current)
+            .into_iter()
+            .map(|compared| {
+                let learned = self.learned(place, window.length, &compared);
+                judge(compared, learned, rule, || {
+                    effect(compared.test, &expected, &current)
+                })
+            })
+            .collect();
+        Verdicts {
+            series: place,
+            tests,
+            expected,
+            current,
+        }
+    }
+
+    /// The PSI at which a series of a window would fire, by its most sensitive test of values.
+    pub fn line(&self, verdicts: &Verdicts, length: Length) -> Option<f64> {
+        let rule = self.rule(verdicts.series, length);
+        let of_values = verdicts
+            .tests
+            .iter()
+            .filter(|test| matches!(test.compared.test.part(), Part::Main | Part::Shape));
+        of_values
+            .map(|test| {
+                let learned = self.learned(verdicts.series, length, &test.compared);
+                line_psi(&test.compared, learned, rule)
+            })
+            .min_by(f64::total_cmp)
+    }
+
+    /// How much a test moves by itself, in units of PSI.
+    pub fn natural_psi(&self, series: usize, length: Length, test: &Compared) -> Option<f64> {
+        let learned = self.learned(series, length, test)?;
+        Some(learned.tau * df(test))
+    }
+
+    fn learned(&self, series: usize, length: Length, test: &Compared) -> Option<Dispersion> {
+        self.nature.as_ref()?.of(length, series, test.test.part())
+    }
+
+    fn expected(&self, (place, layout): (usize, &SeriesLayout), hours: &[HourRows]) -> Expected {
+        let none = SeriesCounts::default();
+        let whole = self.whole.get(place).unwrap_or(&none);
+        let Some(profile) = self.nature.as_ref().and_then(Nature::profile) else {
+            return Expected::global(whole);
+        };
+        let spread = profile.spread.get(place).copied().unwrap_or_default();
+        if hours.is_empty() || spread.iter().all(|spread| *spread <= 0.0) {
+            return Expected::global(whole);
+        }
+        let from = BlockCells::new(&self.reference.layout).offset(place);
+        let to = from + BlockCells::of(layout);
+        let buckets: Vec<(SeriesCounts, u32, u64, u64)> = hours
+            .iter()
+            .map(|hour| {
+                let bucket = profile.bucket_of(hour.start);
+                let counts = profile.counts.get(bucket).and_then(|all| all.get(from..to));
+                let counts = SeriesCounts::of_block(layout, counts.unwrap_or(&[]));
+                let counted = profile.hours.get(bucket).copied().unwrap_or(0);
+                let (present, rows) = hour.series.get(place).copied().unwrap_or_default();
+                (counts, counted, present, rows)
+            })
+            .collect();
+        let hours: Vec<Hour<'_>> = buckets
+            .iter()
+            .map(|(bucket, hours, present, rows)| Hour {
+                present: *present,
+                rows: *rows,
+                bucket,
+                hours: *hours,
+            })
+            .collect();
+        Expected::at_hours(whole, spread, &hours)
+    }
+
+    /// Whether hours of the day are told apart, so that [`HourRows`] are needed.
+    pub fn needs_hours(&self) -> bool {
+        self.nature.as_ref().and_then(Nature::profile).is_some()
+    }
+}
+
+/// The counts of a reference in test bins, in the order of its layout.
+pub fn whole_of(reference: &Reference) -> Vec<SeriesCounts> {
+    let series = reference.layout.series().iter().zip(&reference.series);
+    series
+        .map(|(layout, counts)| SeriesCounts::of_cells(layout, &counts.counts))
+        .collect()
+}
+
+/// The rows of an hour of a window, by series: those with a value, and those that carry it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HourRows {
+    /// The hour.
+    pub start: Timestamp,
+    /// In the order of the layout.
+    pub series: Vec<(u64, u64)>,
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are few bins")]
+fn df(test: &Compared) -> f64 {
+    test.statistic.df as f64
+}
+
+/// Which of many tests moved together: those of the series of one window whose p-values survive
+/// Benjamini & Hochberg at five percent, by place in the layout.
+pub fn moved_together(verdicts: &[Verdicts], length: Length, judge: &Judge) -> Vec<usize> {
+    const FALSE_SHARE_MAX: f64 = 0.05;
+    let best = |one: &Verdicts| {
+        let rule = judge.rule(one.series, length);
+        // above the resolve level p is a lower bound only, and no evidence
+        let p = one
+            .tests
+            .iter()
+            .filter(|test| !test.is_over(rule))
+            .map(|test| test.p);
+        let count = u32::try_from(one.tests.len()).unwrap_or(u32::MAX);
+        p.min_by(f64::total_cmp)
+            .map_or(1.0, |p| (p * f64::from(count)).min(1.0))
+    };
+    let p: Vec<f64> = verdicts.iter().map(best).collect();
+    let adjusted = stats::bh_adjust(&p);
+    let believed = verdicts.iter().zip(adjusted);
+    believed
+        .filter(|(_, q)| *q <= FALSE_SHARE_MAX)
+        .map(|(one, _)| one.series)
+        .collect()
+}

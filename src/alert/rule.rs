@@ -1,0 +1,158 @@
+//! From a statistic to a verdict.
+//!
+//! ```text
+//! p0 = P(chi2_df > T)                          if p0 > the resolve level: quiet, p >= p0
+//! p  = P(chi2_df + nu t_K^2 > T)               nu = df n_h tau kappa
+//! p <= alpha and psi >= min_psi                drift
+//! p <= alpha and psi <  min_psi                small: certain, and too little to matter
+//! otherwise                                    quiet
+//! nothing learned yet                          drift only if p0 <= alpha and psi >= 0.25
+//! ```
+//!
+//! An alert that fires is over when p exceeds the resolve level, `max(0.01, 1000 alpha)` within
+//! 0.01 and 0.5, for as long as the window is.
+
+use super::Severity;
+use super::compare::Compared;
+use crate::reference::natural;
+use crate::stats::{self, Natural};
+
+/// While nothing is known of natural variation, only an effect of this size fires.
+pub const LEARNING_PSI_MIN: f64 = 0.25;
+
+/// What a series of judgements is made by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rule {
+    /// The level of one test.
+    pub alpha: f64,
+    /// The smallest effect that matters, in units of PSI.
+    pub min_psi: f64,
+}
+
+impl Rule {
+    /// The p-value above which an alert is over.
+    pub fn resolve_level(self) -> f64 {
+        (1e3 * self.alpha).clamp(0.01, 0.5)
+    }
+}
+
+/// What became of a test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    Quiet,
+    /// Certain, and too small to matter.
+    Small,
+    /// What alerts are made of.
+    Drift,
+    /// It might be, but what is natural is not known yet.
+    Learning,
+}
+
+impl Verdict {
+    /// The name used in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Small => "small",
+            Self::Drift => "drift",
+            Self::Learning => "learning",
+        }
+    }
+}
+
+/// A test and its verdict.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Judged {
+    /// The test.
+    pub compared: Compared,
+    /// Its p-value; a lower bound of it where that is above the resolve level.
+    pub p: f64,
+    /// The level it was held against.
+    pub alpha: f64,
+    /// The size of the difference, in units of PSI; only where p is at most the resolve level.
+    pub psi: Option<f64>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+impl Judged {
+    /// `log10(alpha / p)` within 300 of 0: at 0 and above the p-value speaks for an alert.
+    pub fn evidence(&self) -> f64 {
+        let p = self.p.max(f64::MIN_POSITIVE);
+        libm::log10(self.alpha.max(f64::MIN_POSITIVE) / p).clamp(-300.0, 300.0)
+    }
+
+    /// How bad it is, where it is an alert.
+    pub fn severity(&self) -> Severity {
+        Severity::of_psi(self.psi.unwrap_or(0.0))
+    }
+
+    /// Whether p is above the level at which alerts are over.
+    pub fn is_over(&self, rule: Rule) -> bool {
+        self.p > rule.resolve_level()
+    }
+}
+
+/// Judges a test; `effect` computes the size of the difference where it is asked for.
+pub fn judge(
+    compared: Compared,
+    learned: Option<natural::Dispersion>,
+    rule: Rule,
+    effect: impl FnOnce() -> Option<f64>,
+) -> Judged {
+    let sampled = compared.statistic.p().max(compared.p_least);
+    let quiet = |p| Judged {
+        compared,
+        p,
+        alpha: rule.alpha,
+        psi: None,
+        verdict: Verdict::Quiet,
+    };
+    if sampled > rule.resolve_level() {
+        return quiet(sampled);
+    }
+    let p = learned.map_or(sampled, |learned| {
+        let natural = natural(&compared, learned);
+        compared.statistic.p_natural(natural).max(sampled)
+    });
+    if p > rule.resolve_level() {
+        return quiet(p);
+    }
+    let psi = effect();
+    let size = psi.unwrap_or(0.0);
+    let verdict = match learned {
+        _ if p > rule.alpha => Verdict::Quiet,
+        None if size >= LEARNING_PSI_MIN => Verdict::Drift,
+        None => Verdict::Learning,
+        Some(_) if size >= rule.min_psi => Verdict::Drift,
+        Some(_) => Verdict::Small,
+    };
+    Judged {
+        psi,
+        verdict,
+        ..quiet(p)
+    }
+}
+
+/// What is natural, on the scale of the statistic.
+pub fn natural(compared: &Compared, learned: natural::Dispersion) -> Natural {
+    let natural_psi = learned.tau * real(compared.statistic.df);
+    Natural {
+        nu: natural_psi * compared.harmonic_rows * compared.kappa,
+        tail_df: learned.tail_df,
+    }
+}
+
+/// The PSI at which a test of so many bins would fire: the line to draw on a chart. To first order,
+/// as a statistic is `n_h` times the PSI.
+pub fn line_psi(compared: &Compared, learned: Option<natural::Dispersion>, rule: Rule) -> f64 {
+    let natural = learned.map_or(Natural::NONE, |learned| natural(compared, learned));
+    let critical = stats::ChiSquared::critical_value(rule.alpha, compared.statistic.df, natural);
+    (critical / compared.harmonic_rows.max(1.0)).max(rule.min_psi)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "there are few bins")]
+fn real(df: usize) -> f64 {
+    df as f64
+}
