@@ -30,7 +30,9 @@ use crate::time::{Length, Timestamp};
 mod activation;
 mod admission;
 mod anchors;
+pub mod hours;
 pub mod model;
+mod packed;
 pub mod pane;
 pub mod watermark;
 pub mod window;
@@ -220,13 +222,13 @@ impl Fold {
         Ok(())
     }
 
-    /// The length of the panes that workers count in: what all windows' panes are multiples of.
+    /// The length of the panes that workers count in: what all windows' panes and the hour are
+    /// multiples of.
     pub fn base_pane(&self) -> Length {
         let panes = self.config.windows.iter();
         panes
             .filter_map(|window| window.divided_by(pane::PANES_PER_WINDOW))
-            .reduce(Length::common_part)
-            .unwrap_or(Length::MINUTE)
+            .fold(Length::HOUR, Length::common_part)
     }
 
     /// The layouts in force.

@@ -6,7 +6,7 @@ use super::model::References;
 use super::{Effect, Fold};
 use crate::delta::LayoutId;
 use crate::key::ModelKey;
-use crate::layout::{Digest, Layout};
+use crate::layout::Digest;
 use crate::reference::{Reference, ReferenceRole, artifact};
 
 impl Fold {
@@ -73,12 +73,6 @@ impl Fold {
         let (Some(model), Some(references)) = (self.admit(key), references) else {
             return;
         };
-        let model = Arc::make_mut(model);
-        model.layout = id;
-        model.shape = references
-            .iter()
-            .next()
-            .map(|one| Arc::<Layout>::clone(&one.layout));
-        model.references = references;
+        Arc::make_mut(model).take_layout(id, references);
     }
 }

@@ -49,9 +49,7 @@ impl Fold {
             }
             let mut model = ModelState::new(key.clone(), &self.config.windows, self.log_time);
             if let Some((layout, references)) = self.active.get(key) {
-                model.layout = *layout;
-                model.shape = references.iter().next().map(|one| Arc::clone(&one.layout));
-                model.references = references.clone();
+                model.take_layout(*layout, references.clone());
             }
             self.models.insert(key.clone(), Arc::new(model));
         }
