@@ -14,31 +14,30 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use globset::{Glob, GlobSet};
+use globset::GlobSet;
 
 use crate::delta::{Accounting, Delta, LastRecord, LayoutId};
-use crate::fold::model::{ModelState, References, SKEW_MAX, newest};
+use crate::fold::admission::allowed;
+use crate::fold::model::{ModelState, References, newest};
 use crate::fold::watermark::Progress;
 use crate::key::{ChainKey, ModelKey};
-use crate::layout::{Digest, Layout};
-use crate::reference::{Reference, ReferenceRole, artifact};
+use crate::layout::Digest;
+use crate::reference::ReferenceRole;
 use crate::statelog::record::{Anchor, Configuration, Record};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
 
+mod activation;
+mod admission;
+mod anchors;
+pub mod hours;
 pub mod model;
+mod packed;
 pub mod pane;
 pub mod watermark;
 pub mod window;
 
-/// An anchor is taken before each multiple of this many records.
-pub const ANCHOR_EVERY: u64 = 4096;
-
-/// Anchors remembered, to be held against those that the log brings.
-const ANCHORS_KEPT: usize = 4;
-
-/// Panes of arrivals kept per topic; the oldest go first.
-const ARRIVALS_MAX: usize = 131_072;
+pub use self::anchors::ANCHOR_EVERY;
 
 /// A record of the log with its place, as the fold takes it.
 #[derive(Debug)]
@@ -223,13 +222,13 @@ impl Fold {
         Ok(())
     }
 
-    /// The length of the panes that workers count in: what all windows' panes are multiples of.
+    /// The length of the panes that workers count in: what all windows' panes and the hour are
+    /// multiples of.
     pub fn base_pane(&self) -> Length {
         let panes = self.config.windows.iter();
         panes
             .filter_map(|window| window.divided_by(pane::PANES_PER_WINDOW))
-            .reduce(Length::common_part)
-            .unwrap_or(Length::MINUTE)
+            .fold(Length::HOUR, Length::common_part)
     }
 
     /// The layouts in force.
@@ -320,141 +319,6 @@ impl Fold {
         self.count_topic(delta);
     }
 
-    fn count_models(&mut self, delta: &Delta) {
-        let (mut unadmitted, mut beyond) = (0, 0);
-        let (config, now) = (Arc::clone(&self.config), self.log_time);
-        for counts in &delta.models {
-            let Some(model) = self.admit(&counts.key) else {
-                unadmitted += counts.panes.iter().map(|pane| pane.rows).sum::<u64>();
-                self.limit_hits.models += 1;
-                continue;
-            };
-            let shortfall = Arc::make_mut(model).add(counts, &delta.chain.topic, &config, now);
-            self.limit_hits.loose_series += shortfall.loose;
-            beyond += shortfall.beyond_horizon;
-        }
-        let topic = self
-            .topics
-            .entry(Arc::clone(&delta.chain.topic))
-            .or_default();
-        let topic = Arc::make_mut(topic);
-        topic.rows_unadmitted += unadmitted;
-        topic.rows_beyond_horizon += beyond;
-    }
-
-    /// The state of a model version, made while there is room.
-    fn admit(&mut self, key: &ModelKey) -> Option<&mut Arc<ModelState>> {
-        if !self.models.contains_key(key) {
-            let full = self.models.len() as u64 >= self.config.models_max;
-            let model = key.model.as_str();
-            let allowed = self
-                .allow
-                .as_ref()
-                .is_none_or(|allow| allow.is_match(model));
-            if !allowed || full && !self.active.contains_key(key) {
-                return None;
-            }
-            let mut model = ModelState::new(key.clone(), &self.config.windows, self.log_time);
-            if let Some((layout, references)) = self.active.get(key) {
-                model.layout = *layout;
-                model.shape = references.iter().next().map(|one| Arc::clone(&one.layout));
-                model.references = references.clone();
-            }
-            self.models.insert(key.clone(), Arc::new(model));
-        }
-        self.models.get_mut(key)
-    }
-
-    fn count_topic(&mut self, delta: &Delta) {
-        let topic = self
-            .topics
-            .entry(Arc::clone(&delta.chain.topic))
-            .or_default();
-        let topic = Arc::make_mut(topic);
-        topic.totals.merge(&delta.accounting);
-        let latest = (self.log_time + SKEW_MAX).floor(delta.pane);
-        for arrived in &delta.arrivals {
-            let sum = topic.arrivals.entry(arrived.start.min(latest)).or_default();
-            sum.0 += arrived.records;
-            sum.1 += arrived.rejected;
-        }
-        while topic.arrivals.len() > ARRIVALS_MAX {
-            topic.arrivals.pop_first();
-        }
-    }
-
-    fn activate(&mut self, key: &ModelKey, bytes: &[u8], effects: &mut Vec<Effect>) {
-        let refuse = |digest, reason: String| Effect::Refused {
-            key: key.clone(),
-            digest,
-            reason,
-        };
-        let reference = match artifact::from_bytes(bytes) {
-            Ok(reference) => Arc::new(reference),
-            Err(error) => return effects.push(refuse(None, error.to_string())),
-        };
-        let (role, digest) = (reference.header.role, reference.digest());
-        let none = || (LayoutId::UNIVERSAL, References::default());
-        let (_, references) = self.active.entry(key.clone()).or_insert_with(none);
-        if references
-            .of(role)
-            .is_some_and(|active| active.digest() == digest)
-        {
-            return effects.push(Effect::Activated {
-                key: key.clone(),
-                role,
-                digest,
-            });
-        }
-        let layout = reference.layout.digest();
-        let differs = |other: &Arc<Reference>| other.layout.digest() != layout;
-        match role {
-            ReferenceRole::Training => {
-                references.baseline.take_if(|baseline| differs(baseline));
-                references.training = Some(reference);
-            }
-            ReferenceRole::Baseline if references.training.as_ref().is_some_and(differs) => {
-                return effects.push(refuse(
-                    Some(digest),
-                    "its layout is not that of the training reference: build it with \
-                     --layout-from the training reference"
-                        .to_owned(),
-                ));
-            }
-            ReferenceRole::Baseline => references.baseline = Some(reference),
-        }
-        self.use_layout(key, layout);
-        effects.push(Effect::Activated {
-            key: key.clone(),
-            role,
-            digest,
-        });
-        effects.push(Effect::Layouts);
-    }
-
-    /// Counts the rows of a model version in this layout from here on.
-    fn use_layout(&mut self, key: &ModelKey, layout: Digest) {
-        let next = u32::try_from(self.layout_ids.len() + 1).unwrap_or(u32::MAX);
-        let id = *self.layout_ids.entry(layout).or_insert(LayoutId(next));
-        if let Some((active, _)) = self.active.get_mut(key) {
-            *active = id;
-        }
-        let references = self
-            .active
-            .get(key)
-            .map(|(_, references)| references.clone());
-        let (Some(model), Some(references)) = (self.admit(key), references) else {
-            return;
-        };
-        let model = Arc::make_mut(model);
-        model.layout = id;
-        model.shape = references
-            .iter()
-            .next()
-            .map(|one| Arc::<Layout>::clone(&one.layout));
-        model.references = references;
-    }
-
     fn configure(&mut self, config: Configuration, effects: &mut Vec<Effect>) {
         if *self.config == config {
             return;
@@ -480,55 +344,6 @@ impl Fold {
             self.models
                 .retain(|_, model| now.millis_since(model.last_seen) <= silent);
         }
-    }
-
-    fn anchor(&mut self, effects: &mut Vec<Effect>) {
-        let heads = self
-            .chains
-            .iter()
-            .map(|(key, chain)| (key.clone(), chain.head));
-        let totals = self.topics.iter();
-        let anchor = Anchor {
-            position: self.position,
-            digest: self.last_digest,
-            heads: heads.collect(),
-            totals: totals
-                .map(|(name, topic)| (name.to_string(), topic.totals.clone()))
-                .collect(),
-            log_time: self.log_time,
-        };
-        if self.anchors.len() >= ANCHORS_KEPT {
-            self.anchors.remove(0);
-        }
-        self.anchors.push(anchor.clone());
-        effects.push(Effect::Anchor(anchor));
-    }
-
-    fn check(&self, anchor: &Anchor) -> Result<(), FoldError> {
-        let mine = self
-            .anchors
-            .iter()
-            .find(|mine| mine.position == anchor.position);
-        if mine.is_some_and(|mine| mine != anchor) {
-            return Err(FoldError::Diverged {
-                position: anchor.position,
-            });
-        }
-        Ok(())
-    }
-}
-
-/// The set of these globs; `None` where there are none. The configuration was checked: what is not
-/// a glob matches nothing.
-fn allowed(globs: &[String]) -> Option<GlobSet> {
-    let globs: Vec<Glob> = globs
-        .iter()
-        .filter_map(|glob| Glob::new(glob).ok())
-        .collect();
-    if globs.is_empty() {
-        None
-    } else {
-        GlobSet::new(globs).ok()
     }
 }
 

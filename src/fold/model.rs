@@ -1,13 +1,14 @@
 //! What is known of one model version: its layout, references and panes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::delta::{LayoutId, ModelDelta, PaneDelta};
+use crate::fold::hours::{self, Hours};
 use crate::fold::pane::Panes;
 use crate::key::ModelKey;
 use crate::layout::Layout;
-use crate::reference::{Reference, ReferenceRole};
+use crate::reference::{BLOCK, Reference, ReferenceRole};
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
@@ -70,6 +71,9 @@ pub struct ModelState {
     pub rows: u64,
     /// Rows whose pane was gone, or too far ahead, for every window.
     pub rows_beyond_horizon: u64,
+    /// The start of the first pane of an event time believed, at most append time + [`SKEW_MAX`]:
+    /// deltas say no more of where a pane's events begin.
+    pub first_event: Option<Timestamp>,
     /// The largest event time believed, at most append time + [`SKEW_MAX`].
     pub last_event: Option<Timestamp>,
     /// The log time of the last rows.
@@ -78,6 +82,10 @@ pub struct ModelState {
     pub topics: BTreeSet<Arc<str>>,
     /// Panes per window length, ascending.
     pub windows: Vec<Panes>,
+    /// The hours of weeks, at the test bins of the layout in force.
+    pub hours: Hours,
+    /// Rows by the hour of their event time, whatever their layout; kept as long as [`Self::hours`].
+    pub volume: BTreeMap<Timestamp, u64>,
 }
 
 /// What did not fit when a delta's counts were added.
@@ -99,11 +107,26 @@ impl ModelState {
             references: References::default(),
             rows: 0,
             rows_beyond_horizon: 0,
+            first_event: None,
             last_event: None,
             last_seen: now,
             topics: BTreeSet::new(),
             windows: windows.iter().map(|window| Panes::new(*window)).collect(),
+            hours: Hours::default(),
+            volume: BTreeMap::new(),
         }
+    }
+
+    /// Counts new rows in this layout, which is that of `references`. Hours of another one are
+    /// forgotten: their test bins are others.
+    pub(super) fn take_layout(&mut self, layout: LayoutId, references: References) {
+        let shape = references.iter().next().map(|one| Arc::clone(&one.layout));
+        if self.layout != layout {
+            self.hours = shape.clone().map_or_else(Hours::default, Hours::new);
+        }
+        self.layout = layout;
+        self.shape = shape;
+        self.references = references;
     }
 
     /// Adds a delta's counts, which were appended at `now`, and forgets what falls behind.
@@ -118,11 +141,16 @@ impl ModelState {
         if !self.topics.contains(topic) {
             self.topics.insert(Arc::clone(topic));
         }
+        let oldest = oldest(delta, now + SKEW_MAX, now);
+        self.first_event = self.first_event.into_iter().chain(oldest).min();
         self.last_event = self.last_event.max(newest(delta, now + SKEW_MAX, now));
         let mut shortfall = Shortfall::default();
         for pane in &delta.panes {
             self.rows += pane.rows;
-            let is_believed = pane.start <= now + FUTURE_KEPT;
+            let is_believed = is_believed(pane, now);
+            if is_believed {
+                self.add_hour(delta.layout, pane);
+            }
             let added = is_believed.then(|| self.add_pane(delta.layout, pane, config));
             if let Some(left_out) = added.flatten() {
                 shortfall.loose += left_out;
@@ -155,8 +183,29 @@ impl ModelState {
         left_out
     }
 
-    /// Forgets panes behind the horizon of each window.
+    /// Adds one pane to its hour, if that is kept.
+    fn add_hour(&mut self, layout: LayoutId, pane: &PaneDelta) {
+        let Some(last_event) = self.last_event else {
+            return;
+        };
+        if hours::keeps(pane.start, last_event) {
+            *self.volume.entry(pane.start.floor(BLOCK)).or_default() += pane.rows;
+        }
+        if layout == self.layout {
+            self.hours.add(pane, last_event);
+        }
+    }
+
+    /// Forgets panes behind the horizon of each window, and hours behind theirs.
     fn evict(&mut self, config: &Configuration) {
+        if let Some(last_event) = self.last_event {
+            self.hours.settle(last_event);
+            while let Some(hour) = self.volume.first_entry()
+                && !hours::keeps(*hour.key(), last_event)
+            {
+                hour.remove();
+            }
+        }
         for panes in &mut self.windows {
             if let Some(horizon) = horizon(self.last_event, panes.window(), config) {
                 panes.evict(horizon);
@@ -181,11 +230,18 @@ impl ModelState {
 
 /// The largest event time of a delta that is believed, at most `latest`.
 pub(super) fn newest(delta: &ModelDelta, latest: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    let believed = delta
-        .panes
-        .iter()
-        .filter(|pane| pane.start <= now + FUTURE_KEPT);
+    let believed = delta.panes.iter().filter(|pane| is_believed(pane, now));
     believed.map(|pane| pane.last_event.min(latest)).max()
+}
+
+/// The start of the first pane of a delta that is believed, at most `latest`.
+fn oldest(delta: &ModelDelta, latest: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    let believed = delta.panes.iter().filter(|pane| is_believed(pane, now));
+    believed.map(|pane| pane.start.min(latest)).min()
+}
+
+fn is_believed(pane: &PaneDelta, now: Timestamp) -> bool {
+    pane.start <= now + FUTURE_KEPT
 }
 
 /// Panes that end by this point are gone.

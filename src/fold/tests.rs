@@ -11,6 +11,7 @@ use crate::decode::{Names, Row, Value};
 use crate::key::{Carried, Carrier, Role};
 use crate::layout::LooseCounts;
 use crate::statelog::record::Alerting;
+use crate::reference::{Header, Reference, artifact, learn};
 use crate::tally::{Range, Router, Seen, Tally};
 
 const MINUTE: i64 = 60_000;
@@ -48,12 +49,18 @@ fn event(partition: i32, offset: i64) -> (Timestamp, f64) {
     (at, value)
 }
 
-/// The delta of the records `from..to` of a partition, by the real tally.
+/// The delta of the records `from..to` of a partition, by the real tally, without a layout.
 fn delta(partition: i32, from: i64, to: i64, at_end: bool) -> Delta {
-    let layouts = Arc::new(Layouts {
+    let layouts = Layouts {
         of: BTreeMap::new(),
         loose_series_max: 8,
-    });
+    };
+    delta_in(layouts, partition, from, to, at_end)
+}
+
+/// The same in the layouts of a fold.
+fn delta_in(layouts: Layouts, partition: i32, from: i64, to: i64, at_end: bool) -> Delta {
+    let layouts = Arc::new(layouts);
     let mut router = Router::new(layouts, MINUTE_5, Length::MINUTE);
     let mut names = Names::new(16);
     let slot = names.intern(Role::Feature, "x").unwrap();
@@ -351,4 +358,90 @@ fn windows_that_stay_keep_their_panes_when_the_configuration_changes() {
     assert_eq!(log.panes(), before);
     assert_eq!(log.model().windows[1].window(), Length::DAY);
     assert_eq!(log.effects.last(), Some(&Effect::Layouts));
+}
+
+#[test]
+fn panes_of_workers_divide_the_hour_and_the_panes_of_all_windows() {
+    let minutes = |minutes| Length::MINUTE.times(minutes);
+    for (windows, pane) in [
+        (vec![Length::DAY], Length::HOUR),
+        (vec![Length::HOUR, Length::HOUR.times(6)], minutes(5)),
+        (vec![Length::HOUR.times(7)], minutes(5)),
+        (vec![minutes(48)], minutes(4)),
+    ] {
+        let fold = Fold::new(Configuration {
+            windows: windows.clone(),
+            ..config()
+        });
+        assert_eq!(fold.base_pane(), pane, "{windows:?}");
+    }
+}
+
+/// A reference made from records `from..to` of partition 0.
+fn learned(from: i64, to: i64) -> Reference {
+    let delta = delta(0, from, to, true);
+    let mut header = Header::new(
+        delta.models[0].key.model.clone(),
+        delta.models[0].key.version.clone(),
+        ReferenceRole::Training,
+    );
+    header.rows = delta.accounting.rows;
+    let mut series = learn::LooseSeries::new();
+    for pane in &delta.models[0].panes {
+        for (name, counts) in &pane.loose {
+            series.entry(name.clone()).or_default().merge(counts);
+        }
+    }
+    learn::learn(header, [delta.accounting.rows, 0, 0, 0], &series).unwrap()
+}
+
+#[test]
+fn hours_are_of_the_layout_in_force_and_volumes_of_all() {
+    let hours_of = |log: &Log| -> Vec<u64> {
+        let hours = log.model().hours.range(Timestamp::MIN, Timestamp::MAX);
+        hours.map(|hour| hour.rows).collect()
+    };
+    let volumes = |log: &Log| -> Vec<u64> { log.model().volume.values().copied().collect() };
+    let activate = |log: &mut Log, reference: &Reference| {
+        let key = log.model().key.clone();
+        let artifact = artifact::to_bytes(reference);
+        log.append(Record::Activate { key, artifact });
+    };
+    let mut log = Log::new();
+    log.now = 2_000 * MINUTE;
+    log.append(Record::Genesis {
+        chain: chain(0),
+        start: 0,
+    });
+    // two records a minute: 120 an hour
+    log.append(Record::Delta(Box::new(delta(0, 0, 150, true))));
+    assert_eq!(log.model().first_event, Some(Timestamp::EPOCH));
+    assert_eq!((hours_of(&log), volumes(&log)), (vec![], vec![120, 30]));
+    activate(&mut log, &learned(0, 50));
+    let next = delta_in(log.fold.layouts(), 0, 150, 300, true);
+    log.append(Record::Delta(Box::new(next)));
+    assert_eq!(
+        (hours_of(&log), volumes(&log)),
+        (vec![90, 60], vec![120, 120, 60])
+    );
+    let first = log
+        .model()
+        .hours
+        .range(Timestamp::MIN, Timestamp::MAX)
+        .next();
+    let counts = log
+        .model()
+        .hours
+        .cells()
+        .unwrap()
+        .counts(&first.unwrap(), 0);
+    assert_eq!(counts.iter().sum::<u64>(), 90);
+    // another layout: the hours begin again
+    activate(&mut log, &learned(0, 3));
+    let next = delta_in(log.fold.layouts(), 0, 300, 310, true);
+    log.append(Record::Delta(Box::new(next)));
+    assert_eq!(
+        (hours_of(&log), volumes(&log)),
+        (vec![10], vec![120, 120, 70])
+    );
 }

@@ -1,0 +1,90 @@
+//! Which model versions are let in, and where the counts of a delta go.
+
+use std::sync::Arc;
+
+use globset::{Glob, GlobSet};
+
+use super::Fold;
+use super::model::{ModelState, SKEW_MAX};
+use crate::delta::Delta;
+use crate::key::ModelKey;
+
+/// Panes of arrivals kept per topic; the oldest go first.
+const ARRIVALS_MAX: usize = 131_072;
+
+impl Fold {
+    pub(super) fn count_models(&mut self, delta: &Delta) {
+        let (mut unadmitted, mut beyond) = (0, 0);
+        let (config, now) = (Arc::clone(&self.config), self.log_time);
+        for counts in &delta.models {
+            let Some(model) = self.admit(&counts.key) else {
+                unadmitted += counts.panes.iter().map(|pane| pane.rows).sum::<u64>();
+                self.limit_hits.models += 1;
+                continue;
+            };
+            let shortfall = Arc::make_mut(model).add(counts, &delta.chain.topic, &config, now);
+            self.limit_hits.loose_series += shortfall.loose;
+            beyond += shortfall.beyond_horizon;
+        }
+        let topic = self
+            .topics
+            .entry(Arc::clone(&delta.chain.topic))
+            .or_default();
+        let topic = Arc::make_mut(topic);
+        topic.rows_unadmitted += unadmitted;
+        topic.rows_beyond_horizon += beyond;
+    }
+
+    /// The state of a model version, made while there is room.
+    pub(super) fn admit(&mut self, key: &ModelKey) -> Option<&mut Arc<ModelState>> {
+        if !self.models.contains_key(key) {
+            let full = self.models.len() as u64 >= self.config.models_max;
+            let model = key.model.as_str();
+            let allowed = self
+                .allow
+                .as_ref()
+                .is_none_or(|allow| allow.is_match(model));
+            if !allowed || full && !self.active.contains_key(key) {
+                return None;
+            }
+            let mut model = ModelState::new(key.clone(), &self.config.windows, self.log_time);
+            if let Some((layout, references)) = self.active.get(key) {
+                model.take_layout(*layout, references.clone());
+            }
+            self.models.insert(key.clone(), Arc::new(model));
+        }
+        self.models.get_mut(key)
+    }
+
+    pub(super) fn count_topic(&mut self, delta: &Delta) {
+        let topic = self
+            .topics
+            .entry(Arc::clone(&delta.chain.topic))
+            .or_default();
+        let topic = Arc::make_mut(topic);
+        topic.totals.merge(&delta.accounting);
+        let latest = (self.log_time + SKEW_MAX).floor(delta.pane);
+        for arrived in &delta.arrivals {
+            let sum = topic.arrivals.entry(arrived.start.min(latest)).or_default();
+            sum.0 += arrived.records;
+            sum.1 += arrived.rejected;
+        }
+        while topic.arrivals.len() > ARRIVALS_MAX {
+            topic.arrivals.pop_first();
+        }
+    }
+}
+
+/// The set of these globs; `None` where there are none. The configuration was checked: what is not
+/// a glob matches nothing.
+pub(super) fn allowed(globs: &[String]) -> Option<GlobSet> {
+    let globs: Vec<Glob> = globs
+        .iter()
+        .filter_map(|glob| Glob::new(glob).ok())
+        .collect();
+    if globs.is_empty() {
+        None
+    } else {
+        GlobSet::new(globs).ok()
+    }
+}

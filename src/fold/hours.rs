@@ -1,0 +1,221 @@
+//! Hours: the counts of each hour of event time at the test bins, kept for weeks.
+//!
+//! Windows forget their panes after twice their length. How much a model's data varies by nature,
+//! and what a healthy week was, is learned from hours, in the cells of a reference's blocks:
+//!
+//! ```text
+//! pane   10:15  cells of the layout           amount: 118, country: 42
+//! hour   10:00  its test bins, then missing and invalid    amount: 16 + 2, country: 40 + 2
+//!
+//! hour [s, s + 1 h) is kept  <=>  s + 1 h > last_event - HOURS_KEPT
+//! ```
+//!
+//! The hours of the last few are plain counts. Older ones are packed, at about a byte a cell; late
+//! rows unpack theirs for a moment. They stand behind an [`Arc`] each, in days behind an [`Arc`]
+//! each, so that a reader's copy costs a pointer a day and the fold copies only the hour that it
+//! changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::packed;
+use crate::delta::PaneDelta;
+use crate::layout::Layout;
+use crate::reference::{BLOCK, BlockCells, HourBlock, block_cell};
+use crate::time::{Length, Timestamp};
+
+/// How long hours are kept behind the largest event time of their model version; older ones are
+/// forgotten, and rows that belong to them are not counted here.
+pub const HOURS_KEPT: Length = Length::DAY.times(28);
+
+/// How long after its end an hour stays unpacked.
+const UNPACKED: Length = Length::HOUR.times(3);
+
+/// What a chunk holds.
+const DAY: Length = Length::DAY;
+
+/// Whether the hour that holds `at` is kept when the largest event time is `last_event`.
+pub(super) fn keeps(at: Timestamp, last_event: Timestamp) -> bool {
+    at.floor(BLOCK) + BLOCK > last_event - HOURS_KEPT
+}
+
+/// The hours of one model version under the layout in force.
+#[derive(Debug, Clone, Default)]
+pub struct Hours {
+    /// The layout and the cells of its blocks; none where every series is loose.
+    shape: Option<(Arc<Layout>, Arc<BlockCells>)>,
+    /// By start, a day each; no day is empty.
+    days: BTreeMap<Timestamp, Arc<BTreeMap<Timestamp, Arc<Hour>>>>,
+    /// The hours that are not packed.
+    unpacked: BTreeSet<Timestamp>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Hour {
+    rows: u64,
+    carried: [u64; 4],
+    counts: Counts,
+}
+
+#[derive(Debug, Clone)]
+enum Counts {
+    Plain(Vec<u64>),
+    Packed(Box<[u8]>),
+}
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self::Packed(Box::default())
+    }
+}
+
+impl Hours {
+    /// No hours yet, of rows that will be counted in `layout`.
+    pub fn new(layout: Arc<Layout>) -> Self {
+        let cells = Arc::new(BlockCells::new(&layout));
+        Self {
+            shape: Some((layout, cells)),
+            ..Self::default()
+        }
+    }
+
+    /// The cells of the blocks, where there is a layout.
+    pub fn cells(&self) -> Option<&BlockCells> {
+        self.shape.as_ref().map(|(_, cells)| &**cells)
+    }
+
+    /// The hours that start in `[from, to)` and have rows, in order of time.
+    pub fn range(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = HourBlock> {
+        self.between(from, to)
+            .map(|(start, hour)| hour.block(start))
+    }
+
+    /// The rows of the hours that start in `[from, to)`.
+    pub fn rows_of_range(&self, from: Timestamp, to: Timestamp) -> u64 {
+        self.between(from, to).map(|(_, hour)| hour.rows).sum()
+    }
+
+    /// The start of the first hour and the end of the last one.
+    pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
+        let first = self.days.values().next()?.keys().next()?;
+        let last = self.days.values().next_back()?.keys().next_back()?;
+        Some((*first, *last + BLOCK))
+    }
+
+    /// Adds a pane's counts under the layout to the hour that the pane starts in, if it is kept.
+    pub(super) fn add(&mut self, pane: &PaneDelta, last_event: Timestamp) {
+        let Some((layout, cells)) = self
+            .shape
+            .as_ref()
+            .filter(|_| keeps(pane.start, last_event))
+        else {
+            return;
+        };
+        let start = pane.start.floor(BLOCK);
+        let day = self.days.entry(start.floor(DAY)).or_default();
+        let hour = Arc::make_mut(Arc::make_mut(day).entry(start).or_default());
+        hour.rows += pane.rows;
+        for (sum, count) in hour.carried.iter_mut().zip(&pane.carried) {
+            *sum += count;
+        }
+        merge(layout, cells, hour.unpack(cells.cells()), &pane.cells);
+        self.unpacked.insert(start);
+    }
+
+    /// Forgets what falls behind, and packs what is older than the last few hours.
+    pub(super) fn settle(&mut self, last_event: Timestamp) {
+        while let Some(mut day) = self.days.first_entry() {
+            if day.get().keys().all(|start| !keeps(*start, last_event)) {
+                day.remove();
+                continue;
+            }
+            if day.get().keys().any(|start| !keeps(*start, last_event)) {
+                Arc::make_mut(day.get_mut()).retain(|start, _| keeps(*start, last_event));
+            }
+            break;
+        }
+        let plain = self
+            .unpacked
+            .split_off(&((last_event - UNPACKED).floor(BLOCK)));
+        for start in std::mem::replace(&mut self.unpacked, plain) {
+            let day = self.days.get_mut(&start.floor(DAY));
+            if let Some(hour) = day.and_then(|day| Arc::make_mut(day).get_mut(&start)) {
+                Arc::make_mut(hour).pack();
+            }
+        }
+    }
+
+    fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Timestamp, &Hour)> {
+        // a range must not end before it begins
+        let to = to.max(from);
+        self.days
+            .range(from.floor(DAY)..to)
+            .flat_map(move |(_, day)| day.range(from..to))
+            .map(|(start, hour)| (*start, &**hour))
+    }
+}
+
+impl Hour {
+    /// Its counts, to be added to.
+    fn unpack(&mut self, cells: usize) -> &mut [u64] {
+        if let Counts::Packed(bytes) = &self.counts {
+            let mut counts = vec![0; cells];
+            for (cell, count) in packed::unpack(bytes) {
+                if let Some(sum) = counts.get_mut(cell as usize) {
+                    *sum = count;
+                }
+            }
+            self.counts = Counts::Plain(counts);
+        }
+        match &mut self.counts {
+            Counts::Plain(counts) => counts,
+            Counts::Packed(_) => &mut [],
+        }
+    }
+
+    fn pack(&mut self) {
+        if let Counts::Plain(counts) = &self.counts {
+            self.counts = Counts::Packed(packed::pack(counts));
+        }
+    }
+
+    fn block(&self, start: Timestamp) -> HourBlock {
+        let cells = match &self.counts {
+            Counts::Plain(counts) => (0..)
+                .zip(counts.iter().copied())
+                .filter(|(_, count)| *count > 0)
+                .collect(),
+            Counts::Packed(bytes) => packed::unpack(bytes),
+        };
+        HourBlock {
+            start,
+            rows: self.rows,
+            carried: self.carried,
+            cells,
+        }
+    }
+}
+
+/// Adds counts by cell of the layout, ascending, to counts by cell of its blocks.
+fn merge(layout: &Layout, blocks: &BlockCells, counts: &mut [u64], cells: &[(u32, u64)]) {
+    let mut rest = cells;
+    for (at, series) in layout.series().iter().enumerate() {
+        if rest.is_empty() {
+            return;
+        }
+        let (first, end) = (layout.offset(at), layout.offset(at + 1));
+        let own = rest.partition_point(|(cell, _)| (*cell as usize) < end);
+        let (mine, later) = rest.split_at_checked(own).unwrap_or((rest, &[]));
+        rest = later;
+        for (cell, count) in mine {
+            let cell = (*cell as usize).saturating_sub(first);
+            let cell = blocks.offset(at) + block_cell(series, cell);
+            if let Some(sum) = counts.get_mut(cell) {
+                *sum += count;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
