@@ -20,16 +20,24 @@
 //!
 //! - [`counts`], [`baseline`] and [`compare`]: a window of a series against what is expected of it.
 //! - [`learn`]: what is natural, from blocks of a healthy period.
-//! - [`budget`] and [`rule`]: from a statistic to a verdict.
+//! - [`budget`] and [`rule`]: from a statistic to a verdict; [`judge`]: of a whole window.
+//! - [`episode`]: from verdicts to alerts; [`sentence`]: what they tell people.
+//! - [`desk`]: all of it for all model versions, as the fold goes on.
 
 pub mod baseline;
 pub mod budget;
 pub mod compare;
 pub mod counts;
+pub mod desk;
+pub mod episode;
 pub mod judge;
 pub mod learn;
 pub mod rule;
+pub mod sentence;
 pub mod settings;
+mod watch;
+
+pub use self::watch::{hours_of, is_whole};
 
 #[cfg(test)]
 mod support;

@@ -6,6 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::alert;
+use crate::alert::desk::Totals;
+use crate::alert::episode::Alert;
+use crate::alert::judge::{Judge, Verdicts};
 use crate::delta::LayoutId;
 use crate::fold::model::{ModelState, References};
 use crate::fold::pane::Panes;
@@ -33,6 +37,14 @@ pub struct Board {
     pub models: BTreeMap<ModelKey, Arc<ModelState>>,
     /// The scores of the last closed window of each length, as of when it closed.
     pub closed: BTreeMap<ModelKey, Vec<Arc<ClosedWindow>>>,
+    /// What model versions are judged by.
+    pub judges: BTreeMap<ModelKey, Arc<Judge>>,
+    /// Alerts that fire, in the order of model version, series, window and test.
+    pub firing: Vec<Arc<Alert>>,
+    /// Alerts that fired, the last ones, oldest first.
+    pub resolved: Vec<Arc<Alert>>,
+    /// How often alerts changed.
+    pub alert_totals: Totals,
     /// Topics.
     pub topics: BTreeMap<Arc<str>, Arc<Topic>>,
     /// Chains.
@@ -58,6 +70,10 @@ pub struct ClosedWindow {
     pub references: References,
     /// Its scores, in the order of the layout, training before baseline.
     pub scores: Vec<Scored>,
+    /// What judged it, where there is a reference to judge by.
+    pub judge: Option<Arc<Judge>>,
+    /// The verdicts on its series; none where it is not to be judged, see [`alert::is_whole`].
+    pub verdicts: Vec<Verdicts>,
     /// Records that arrived in it were rejected: their share, over the model version's topics.
     pub rejected_share: f64,
     /// Whether it holds everything: closed, all panes kept, no chain left out.
@@ -84,6 +100,14 @@ impl Board {
     pub fn window(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> ClosedWindow {
         let window = window::sum(model, panes, end);
         let scores = score::score_window(model, &window);
+        let judge = self.judges.get(&model.key).filter(|judge| {
+            let reference = model.references.judge();
+            reference.is_some_and(|reference| Arc::ptr_eq(reference, &judge.reference))
+        });
+        let judged = judge.filter(|_| alert::is_whole(model, &window));
+        let verdicts = judged.map_or_else(Vec::new, |judge| {
+            judge.window(&window, &alert::hours_of(model, panes, &window, judge))
+        });
         ClosedWindow {
             rejected_share: self.rejected_share(model, window.start(), end),
             complete: window.kept
@@ -91,6 +115,8 @@ impl Board {
                 && self.watermark.is_some_and(|watermark| watermark >= end),
             layout: model.layout,
             references: model.references.clone(),
+            judge: judge.cloned(),
+            verdicts,
             window,
             scores,
         }

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::alert::desk::Desk;
+use crate::alert::episode::{Alert, Change};
 use crate::board::{Board, ClosedWindow};
 use crate::fold::{self, Effect, Fold, FoldError};
 use crate::key::ModelKey;
@@ -32,6 +34,8 @@ pub enum Output {
     Effect(Effect),
     /// Layouts, base pane and lateness that workers count with from now on.
     Layouts(Arc<Layouts>, Length, Length),
+    /// What became of an alert.
+    Alert(Change, Arc<Alert>),
     /// A board.
     Board(Arc<Board>),
 }
@@ -41,7 +45,9 @@ pub enum Output {
 pub struct Engine {
     fold: Fold,
     ready: bool,
+    desk: Desk,
     effects: Vec<Effect>,
+    told: Vec<(Change, Arc<Alert>)>,
     closed: BTreeMap<ModelKey, Vec<Arc<ClosedWindow>>>,
 }
 
@@ -51,7 +57,9 @@ impl Engine {
         Self {
             fold: Fold::new(config),
             ready: false,
+            desk: Desk::default(),
             effects: Vec::new(),
+            told: Vec::new(),
             closed: BTreeMap::new(),
         }
     }
@@ -75,6 +83,9 @@ impl Engine {
                         outputs.push(Output::Effect(effect));
                     }
                 }
+                self.desk.look(&self.fold, &mut self.told);
+                let told = self.told.drain(..);
+                outputs.extend(told.map(|(change, alert)| Output::Alert(change, alert)));
             }
             Input::End => self.ready = true,
             Input::Publish => outputs.push(Output::Board(Arc::new(self.publish()))),
@@ -94,6 +105,7 @@ impl Engine {
 
     /// A board without scores of closed windows.
     pub fn board(&self) -> Board {
+        let (firing, resolved) = self.desk.alerts();
         Board {
             position: self.fold.position,
             log_time: self.fold.log_time,
@@ -102,6 +114,10 @@ impl Engine {
             config: Arc::clone(&self.fold.config),
             models: self.fold.models.clone(),
             closed: BTreeMap::new(),
+            judges: self.desk.judges(),
+            firing,
+            resolved,
+            alert_totals: self.desk.totals().clone(),
             topics: self.fold.topics.clone(),
             chains: self.fold.chains.clone(),
             left_out: self.fold.left_out().cloned().collect(),
@@ -123,11 +139,13 @@ impl Engine {
             let before = self.closed.get(key).map_or(&[][..], Vec::as_slice);
             let windows = model.windows.iter().map(|panes| {
                 let end = panes.last_tick(watermark);
+                let judge = board.judges.get(key);
                 let same = before.iter().find(|old| {
                     old.window.length == panes.window()
                         && old.window.end == end
                         && old.layout == model.layout
                         && old.references.are(&model.references)
+                        && old.judge.as_ref().map(Arc::as_ptr) == judge.map(Arc::as_ptr)
                 });
                 same.map_or_else(|| Arc::new(board.window(model, panes, end)), Arc::clone)
             });

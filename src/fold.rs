@@ -212,7 +212,11 @@ impl Fold {
         match input.record {
             Record::Genesis { chain, start } => self.begin(chain, start, effects),
             Record::Delta(delta) => self.count(&delta, effects),
-            Record::Activate { key, artifact } => self.activate(&key, &artifact, effects),
+            Record::Activate {
+                key,
+                artifact,
+                natural,
+            } => self.activate(&key, (&artifact, &natural), effects),
             Record::Configure(config) => self.configure(config, effects),
             Record::Anchor(anchor) => self.check(&anchor)?,
         }

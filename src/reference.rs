@@ -29,11 +29,13 @@ pub mod natural;
 pub mod progress;
 pub mod show;
 pub mod store;
+pub mod zone;
 
 use std::sync::Arc;
 
 use crate::key::{Carrier, Name};
 use crate::layout::{CONVENTION, Digest, Layout, SeriesLayout};
+use crate::reference::natural::Natural;
 use crate::time::{Length, Timestamp};
 
 pub use self::check::ReferenceError;
@@ -241,6 +243,8 @@ pub struct Reference {
     pub carried: [u64; 4],
     /// Its hours, ascending; none where rows have no times.
     pub blocks: Vec<HourBlock>,
+    /// What hours taught, where somebody learned from them.
+    pub natural: Option<Arc<Natural>>,
     digest: Digest,
 }
 
@@ -269,6 +273,7 @@ impl Reference {
             series,
             carried,
             blocks,
+            natural: None,
             digest,
         };
         check::check(&reference)?;
@@ -289,8 +294,15 @@ impl Reference {
             series: self.series.clone(),
             carried: self.carried,
             blocks: Vec::new(),
+            natural: self.natural.clone(),
             digest: self.digest,
         }
+    }
+
+    /// Whether windows are judged by `other` as by this one: the same digest, and the same taught
+    /// by hours.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.natural == other.natural
     }
 
     /// A series of the reference by name, with its layout.

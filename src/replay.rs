@@ -17,6 +17,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::alert::learn;
 use crate::board::{Board, ClosedWindow};
 use crate::cli;
 use crate::decode::{Names, Row};
@@ -27,7 +28,7 @@ use crate::fold::pane::Panes;
 use crate::fold::{self, FoldError};
 use crate::key::{ChainKey, ModelKey};
 use crate::reference::progress::Progress;
-use crate::reference::{Reference, artifact};
+use crate::reference::{Reference, artifact, zone};
 use crate::replay::rows::RowsError;
 use crate::statelog::record::{Alerting, Configuration, Record};
 use crate::tally::{Range, Router, Seen, Tally};
@@ -180,9 +181,18 @@ impl<'a> Replayer<'a> {
             out,
             outputs: Vec::new(),
         };
+        let natural = learn::of_reference(
+            reference,
+            &replayer.engine.fold().config.windows,
+            replayer.engine.fold().config.alerts.baseline,
+            zone::offsets,
+        );
         replayer.append(Record::Activate {
             key,
-            artifact: artifact::to_bytes(reference),
+            artifact: artifact::to_bytes(&reference.without_blocks()),
+            natural: natural
+                .as_ref()
+                .map_or_else(Vec::new, artifact::natural_to_bytes),
         })?;
         replayer.append(Record::Genesis { chain, start: 0 })?;
         let layouts = Arc::new(replayer.engine.fold().layouts());

@@ -26,7 +26,8 @@ use crate::layout::{Layout, SeriesLayout};
 use crate::reference::natural::{
     Buckets, Dispersion, Natural, Offsets, Part, Profile, SeriesNatural, WindowNatural, bucket_of,
 };
-use crate::reference::{BlockCells, HourBlock};
+use crate::reference::{BlockCells, HourBlock, Reference};
+use crate::statelog::record::BaselineChoice;
 use crate::stats::{self, Block};
 use crate::time::{Length, Timestamp};
 
@@ -44,6 +45,33 @@ pub struct Lesson<'a> {
     pub buckets: Option<(Buckets, &'a Offsets)>,
     /// The lengths of windows.
     pub windows: &'a [Length],
+}
+
+/// Learns from the hours of a reference, if it has any; `offsets` knows time zones by name.
+pub fn of_reference(
+    reference: &Reference,
+    windows: &[Length],
+    choice: BaselineChoice,
+    offsets: impl Fn(&str, Timestamp) -> Option<Offsets>,
+) -> Option<Natural> {
+    let (first, last) = (reference.blocks.first()?, reference.blocks.last()?);
+    let covered = last.start.millis_since(first.start) + Length::HOUR.as_millis();
+    let has_weeks = covered >= Length::DAY.times(PROFILE_DAYS_MIN).as_millis();
+    let buckets = match choice {
+        BaselineChoice::Global => None,
+        BaselineChoice::Auto => has_weeks.then_some(Buckets::HourOfDayWeekend),
+        BaselineChoice::HourOfDay => Some(Buckets::HourOfDay),
+        BaselineChoice::HourOfDayWeekend => Some(Buckets::HourOfDayWeekend),
+    };
+    let zone = reference.header.timezone.as_deref();
+    let offsets = zone.and_then(|zone| offsets(zone, first.start));
+    let offsets = offsets.unwrap_or_else(Offsets::utc);
+    Some(learn(Lesson {
+        layout: &reference.layout,
+        hours: &reference.blocks,
+        buckets: buckets.map(|buckets| (buckets, &offsets)),
+        windows,
+    }))
 }
 
 /// Learns what is natural.

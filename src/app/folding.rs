@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::alert::episode::{Alert, Change};
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Output};
 use crate::expose::Shared;
@@ -196,6 +197,7 @@ impl Thread {
                     self.doors.door.set_layouts(layouts, pane, lateness);
                 }
                 Output::Effect(effect) => self.effect(effect),
+                Output::Alert(change, alert) => self.alert(change, &alert),
             }
         }
     }
@@ -248,6 +250,24 @@ impl Thread {
                 }
             }
             Effect::Anchor(_) | Effect::Layouts => {}
+        }
+    }
+
+    /// One line for each change, of those that happen now: what the log says again at a start was
+    /// said when it happened.
+    fn alert(&self, change: Change, alert: &Alert) {
+        if self.ready {
+            tracing::info!(
+                alert = %alert.id,
+                model = %alert.key,
+                series = %alert.series,
+                window = %alert.window,
+                test = alert.test.as_str(),
+                severity = alert.severity.as_str(),
+                sentence = %alert.sentence,
+                "alert {}",
+                change.as_str()
+            );
         }
     }
 

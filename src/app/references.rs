@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{self, MissedTickBehavior};
 
+use crate::alert::learn;
 use crate::app::folding::Event;
 use crate::config;
 use crate::expose::Shared;
 use crate::key::ModelKey;
 use crate::layout::Digest;
 use crate::reference::store::{Found, Store, StoreError};
-use crate::reference::{Reference, artifact};
+use crate::reference::{Reference, artifact, zone};
 use crate::statelog::record::Record;
 use crate::statelog::{AppendError, Appender, Failed};
 
@@ -177,16 +178,30 @@ impl References {
         let key = ModelKey::new(found.model.clone(), found.version.clone());
         let digest = reference.digest();
         let board = self.shared.board();
+        if let Some(board) = &board {
+            let windows = &board.config.windows;
+            let baseline = board.config.alerts.baseline;
+            let natural = learn::of_reference(&reference, windows, baseline, zone::offsets);
+            reference.natural = natural.map(Arc::new);
+        }
         let model = board.as_ref().and_then(|board| board.models.get(&key));
         let active = model.and_then(|model| model.references.of(found.role));
-        if active.is_some_and(|active| active.digest() == digest) {
+        if active.is_some_and(|active| active.is_same(&reference)) {
             return Ok(None);
         }
-        // hours teach the natural variation before activation; the log does not need them
+        // the log needs what the hours taught, and not the hours
         reference.blocks.clear();
         let artifact = artifact::to_bytes(&reference);
-        self.appender
-            .append(&Record::Activate { key, artifact }, &Failed::default())?;
+        let natural = reference.natural.as_deref();
+        let natural = natural.map_or_else(Vec::new, artifact::natural_to_bytes);
+        self.appender.append(
+            &Record::Activate {
+                key,
+                artifact,
+                natural,
+            },
+            &Failed::default(),
+        )?;
         Ok(Some(digest))
     }
 }

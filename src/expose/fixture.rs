@@ -145,7 +145,14 @@ impl Log {
             (key("idle", "1"), training, 1),
         ] {
             let artifact = artifact::to_bytes(&reference(&key, role, periods));
-            log.append(at, Record::Activate { key, artifact });
+            log.append(
+                at,
+                Record::Activate {
+                    key,
+                    artifact,
+                    natural: Vec::new(),
+                },
+            );
         }
         log
     }

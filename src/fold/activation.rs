@@ -10,13 +10,18 @@ use crate::layout::Digest;
 use crate::reference::{Reference, ReferenceRole, artifact};
 
 impl Fold {
-    pub(super) fn activate(&mut self, key: &ModelKey, bytes: &[u8], effects: &mut Vec<Effect>) {
+    pub(super) fn activate(
+        &mut self,
+        key: &ModelKey,
+        (artifact, natural): (&[u8], &[u8]),
+        effects: &mut Vec<Effect>,
+    ) {
         let refuse = |digest, reason: String| Effect::Refused {
             key: key.clone(),
             digest,
             reason,
         };
-        let reference = match artifact::from_bytes(bytes) {
+        let reference = match artifact::with_natural(artifact, natural) {
             Ok(reference) => Arc::new(reference),
             Err(error) => return effects.push(refuse(None, error.to_string())),
         };
@@ -25,7 +30,7 @@ impl Fold {
         let (_, references) = self.active.entry(key.clone()).or_insert_with(none);
         if references
             .of(role)
-            .is_some_and(|active| active.digest() == digest)
+            .is_some_and(|active| active.is_same(&reference))
         {
             return effects.push(Effect::Activated {
                 key: key.clone(),

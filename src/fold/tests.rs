@@ -10,8 +10,8 @@ use super::*;
 use crate::decode::{Names, Row, Value};
 use crate::key::{Carried, Carrier, Role};
 use crate::layout::LooseCounts;
-use crate::statelog::record::Alerting;
 use crate::reference::{Header, Reference, artifact, learn};
+use crate::statelog::record::Alerting;
 use crate::tally::{Range, Router, Seen, Tally};
 
 const MINUTE: i64 = 60_000;
@@ -405,7 +405,11 @@ fn hours_are_of_the_layout_in_force_and_volumes_of_all() {
     let activate = |log: &mut Log, reference: &Reference| {
         let key = log.model().key.clone();
         let artifact = artifact::to_bytes(reference);
-        log.append(Record::Activate { key, artifact });
+        log.append(Record::Activate {
+            key,
+            artifact,
+            natural: Vec::new(),
+        });
     };
     let mut log = Log::new();
     log.now = 2_000 * MINUTE;

@@ -138,5 +138,15 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Reference, ArtifactError> {
     Ok(reference)
 }
 
+/// Reads an artifact, and what its hours taught where that is not empty.
+pub fn with_natural(artifact: &[u8], natural: &[u8]) -> Result<Reference, ArtifactError> {
+    let mut reference = from_bytes(artifact)?;
+    if !natural.is_empty() {
+        let natural = natural_from_bytes(natural, &reference.layout)?;
+        reference.natural = Some(Arc::new(natural));
+    }
+    Ok(reference)
+}
+
 #[cfg(test)]
 mod tests;

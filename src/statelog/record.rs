@@ -46,6 +46,8 @@ pub enum Record {
         key: ModelKey,
         /// The artifact, without its hour blocks.
         artifact: Vec<u8>,
+        /// What its hours taught; empty where they taught nothing.
+        natural: Vec<u8>,
     },
     /// What the board depends on besides the data.
     Configure(Configuration),
@@ -214,7 +216,11 @@ impl Record {
         let body = match self {
             Self::Genesis { chain, start } => json::write_genesis(chain, *start)?,
             Self::Delta(delta) => delta::encode(delta)?,
-            Self::Activate { key, artifact } => json::write_activate(key, artifact)?,
+            Self::Activate {
+                key,
+                artifact,
+                natural,
+            } => json::write_activate(key, artifact, natural)?,
             Self::Configure(configuration) => json::write_configuration(configuration)?,
             Self::Anchor(anchor) => json::write_anchor(anchor)?,
         };

@@ -1,7 +1,8 @@
 //! The JSON of the small records: serde types that mirror it, and nothing else.
 //!
 //! Lengths and times are whole milliseconds, digests hexadecimal. An `activate` is the length of
-//! its JSON in 4 bytes, little endian, the JSON that says which model version, then the artifact.
+//! its JSON in 4 bytes, little endian, the JSON that says which model version, then the artifact and
+//! what its hours taught.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,6 +34,17 @@ struct ModelText {
     version: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     segment: String,
+    /// The bytes behind the artifact that say what its hours taught.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    natural_bytes: usize,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -83,25 +95,30 @@ pub(super) fn read_genesis(body: &[u8]) -> Result<Record, RecordError> {
     })
 }
 
-pub(super) fn write_activate(key: &ModelKey, artifact: &[u8]) -> Bytes {
+pub(super) fn write_activate(key: &ModelKey, artifact: &[u8], natural: &[u8]) -> Bytes {
     let header = serde_json::to_vec(&ModelText {
         tenant: key.tenant.to_string(),
         model: key.model.to_string(),
         version: key.version.to_string(),
         segment: key.segment.to_string(),
+        natural_bytes: natural.len(),
     })?;
     // the names are short, see `Name`; were they not, the length would say so and reading would
     // fail
     let length = u32::try_from(header.len()).unwrap_or(u32::MAX);
-    Ok([&length.to_le_bytes(), header.as_slice(), artifact].concat())
+    Ok([&length.to_le_bytes(), header.as_slice(), artifact, natural].concat())
 }
 
 pub(super) fn read_activate(body: &[u8]) -> Result<Record, RecordError> {
     let short = || RecordError::Short(body.len());
     let (length, rest) = body.split_first_chunk().ok_or_else(short)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    let (header, artifact) = rest.split_at_checked(length).ok_or_else(short)?;
+    let (header, rest) = rest.split_at_checked(length).ok_or_else(short)?;
     let text: ModelText = parse(header, Kind::Activate)?;
+    let artifact_bytes = rest.len().checked_sub(text.natural_bytes);
+    let (artifact, natural) = artifact_bytes
+        .and_then(|bytes| rest.split_at_checked(bytes))
+        .ok_or_else(short)?;
     let name = |text: &str| Name::new(text).map_err(|_bad| bad(Kind::Activate, "name"));
     for part in [&text.tenant, &text.segment] {
         if !part.is_empty() {
@@ -116,6 +133,7 @@ pub(super) fn read_activate(body: &[u8]) -> Result<Record, RecordError> {
     Ok(Record::Activate {
         key,
         artifact: artifact.to_vec(),
+        natural: natural.to_vec(),
     })
 }
 

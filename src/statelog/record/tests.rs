@@ -84,8 +84,13 @@ fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         (any_chain(), any::<i64>()).prop_map(|(chain, start)| Record::Genesis { chain, start }),
         any_delta().prop_map(|delta| Record::Delta(Box::new(delta))),
-        (any_key(), vec(any::<u8>(), 0..40))
-            .prop_map(|(key, artifact)| Record::Activate { key, artifact }),
+        (any_key(), vec(any::<u8>(), 0..40), vec(any::<u8>(), 0..40)).prop_map(
+            |(key, artifact, natural)| Record::Activate {
+                key,
+                artifact,
+                natural
+            }
+        ),
         any_configuration().prop_map(Record::Configure),
         any_anchor().prop_map(Record::Anchor),
     ]
@@ -259,6 +264,7 @@ fn samples() -> [(&'static str, Record); 6] {
             Record::Activate {
                 key,
                 artifact: b"ARROW1 and so on".to_vec(),
+                natural: b"{}".to_vec(),
             },
         ),
         (

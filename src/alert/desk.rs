@@ -1,0 +1,147 @@
+//! Everything under watch, as the fold goes on.
+//!
+//! The desk looks when the watermark has passed a tick of some window length. It then judges what
+//! is due, once, at that place of the log; what comes later changes scores and not what was judged.
+//!
+//! ```text
+//! tests of a model   those of all its live versions share one budget
+//! a new version      inherits what was natural of the one before, series by series, until hours
+//!                    of its own have taught more
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::episode::{Alert, Change};
+use super::judge::{Judge, Nature, Source};
+use super::watch::{Told, Watch};
+use crate::fold::Fold;
+use crate::fold::model::ModelState;
+use crate::key::{ModelKey, Name};
+use crate::time::Timestamp;
+
+/// Resolved alerts that are still shown; the oldest go first.
+pub const RESOLVED_MAX: usize = 1_000;
+
+/// All watches and what they have found.
+#[derive(Debug, Clone, Default)]
+pub struct Desk {
+    watches: BTreeMap<ModelKey, Watch>,
+    /// The last tick of each window length when the desk last looked.
+    looked: Vec<Timestamp>,
+    resolved: Vec<Arc<Alert>>,
+    totals: Totals,
+}
+
+/// How often alerts changed, by model, severity and change.
+pub type Totals = BTreeMap<(Name, super::Severity, Change), u64>;
+
+impl Desk {
+    /// Judges what is due, if anything is; what changed is pushed in the order in which it did.
+    pub fn look(&mut self, fold: &Fold, told: &mut Vec<(Change, Arc<Alert>)>) {
+        let Some(watermark) = fold.watermark else {
+            return;
+        };
+        let step = |window: &crate::time::Length| {
+            let pane = window.divided_by(crate::fold::pane::PANES_PER_WINDOW);
+            watermark.floor(pane.unwrap_or(*window).times(2))
+        };
+        let ticks: Vec<Timestamp> = fold.config.windows.iter().map(step).collect();
+        if ticks == self.looked {
+            return;
+        }
+        self.looked = ticks;
+        self.prepare(fold);
+        let before = told.len();
+        for (key, model) in &fold.models {
+            if let Some(watch) = self.watches.get_mut(key) {
+                watch.judge(model, watermark, told);
+            }
+        }
+        self.remember(told.get(before..).unwrap_or(&[]));
+    }
+
+    /// Puts every watch in order, and forgets those of model versions that are gone.
+    fn prepare(&mut self, fold: &Fold) {
+        self.watches.retain(|key, _| fold.models.contains_key(key));
+        for (key, model) in &fold.models {
+            let before = self.before(fold, model);
+            let watch = self.watches.entry(key.clone()).or_default();
+            watch.prepare(model, &fold.config, before.as_ref());
+        }
+        let mut tests: BTreeMap<(Arc<str>, Name), usize> = BTreeMap::new();
+        let model_of = |key: &ModelKey| (Arc::clone(&key.tenant), key.model.clone());
+        for (key, watch) in &self.watches {
+            *tests.entry(model_of(key)).or_default() += watch.tests();
+        }
+        for (key, watch) in &mut self.watches {
+            watch.share(tests.get(&model_of(key)).copied().unwrap_or(1));
+        }
+    }
+
+    /// What was natural of the version of the same model that was seen last before this one began.
+    fn before(&self, fold: &Fold, model: &ModelState) -> Option<Nature> {
+        let layout = &model.references.judge()?.layout;
+        let is_before = |other: &&Arc<ModelState>| {
+            other.key.tenant == model.key.tenant
+                && other.key.model == model.key.model
+                && other.key != model.key
+                && other.first_event < model.first_event
+        };
+        let of_model = fold.models.values().filter(is_before);
+        let (judge, other) = of_model
+            .filter_map(|other| {
+                let judge = self.watches.get(&other.key)?.judge.as_ref()?;
+                let nature = judge.nature.as_ref()?;
+                nature.places.is_none().then_some((judge, other))
+            })
+            .max_by_key(|(_, other)| other.first_event)?;
+        let places = layout.series().iter().map(|series| {
+            let place = judge.reference.layout.find(series.name())?;
+            let same = judge.reference.layout.series().get(place)?;
+            (same.kind() == series.kind()).then_some(place)
+        });
+        Some(Nature {
+            source: Source::Before(other.key.version.as_str().into()),
+            natural: Arc::clone(&judge.nature.as_ref()?.natural),
+            places: Some(places.collect()),
+        })
+    }
+
+    fn remember(&mut self, told: &[Told]) {
+        for (change, alert) in told {
+            let place = (alert.key.model.clone(), alert.severity, *change);
+            *self.totals.entry(place).or_default() += 1;
+            if *change == Change::Resolved {
+                self.resolved.push(Arc::clone(alert));
+            }
+        }
+        let surplus = self.resolved.len().saturating_sub(RESOLVED_MAX);
+        self.resolved.drain(..surplus);
+        let models: BTreeSet<&Name> = self.watches.keys().map(|key| &key.model).collect();
+        self.totals.retain(|(model, ..), _| models.contains(model));
+    }
+
+    /// What model versions are judged by.
+    pub fn judges(&self) -> BTreeMap<ModelKey, Arc<Judge>> {
+        let judges = self.watches.iter();
+        judges
+            .filter_map(|(key, watch)| Some((key.clone(), Arc::clone(watch.judge.as_ref()?))))
+            .collect()
+    }
+
+    /// What fires, in the order of model, series, window and test, and what fired, oldest first.
+    pub fn alerts(&self) -> (Vec<Arc<Alert>>, Vec<Arc<Alert>>) {
+        let episodes = self
+            .watches
+            .values()
+            .flat_map(|watch| watch.episodes.values());
+        let firing = episodes.map(|episode| Arc::clone(&episode.alert)).collect();
+        (firing, self.resolved.clone())
+    }
+
+    /// How often alerts changed.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+}

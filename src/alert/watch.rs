@@ -1,0 +1,358 @@
+//! One model version: what it is judged by, which ticks it has been judged at, and what fires.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Test;
+use super::counts::SeriesCounts;
+use super::episode::{Alert, Change, Episode, SILENCE, id_of};
+use super::judge::{HourRows, Judge, Nature, Source, Verdicts, moved_together, whole_of};
+use super::learn::{Lesson, learn};
+use super::rule::{Judged, Verdict};
+use super::sentence::{Subject, sentence};
+use super::settings::Settings;
+use crate::fold::model::ModelState;
+use crate::fold::pane::Panes;
+use crate::fold::window::{self, Window};
+use crate::layout::{Kind, Layout};
+use crate::reference::natural::Natural;
+use crate::reference::{BLOCK, Reference};
+use crate::score;
+use crate::statelog::record::Configuration;
+use crate::time::{Length, Timestamp};
+
+/// Days of live traffic that teach what is natural, where the reference does not.
+const LIVE_DAYS: u32 = 8;
+
+/// The most series named as having moved with another.
+const PEERS_MAX: usize = 8;
+
+/// What is told of an alert.
+pub(super) type Told = (Change, Arc<Alert>);
+
+/// A model version under watch.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watch {
+    /// What it is judged by; none where there is no reference.
+    pub(super) judge: Option<Arc<Judge>>,
+    /// What fires, in the order in which it is shown.
+    pub(super) episodes: BTreeMap<(Arc<str>, Length, Test), Episode>,
+    /// The last tick judged of each window length.
+    ticked: BTreeMap<Length, Timestamp>,
+    /// What the first days of live traffic taught, and under which layout.
+    live: Option<(Arc<Layout>, Arc<Natural>)>,
+    config: Option<Arc<Configuration>>,
+}
+
+impl Watch {
+    /// How many tests are charged to the budget of the model.
+    pub(super) fn tests(&self) -> usize {
+        let Some(judge) = &self.judge else { return 0 };
+        let series = judge.reference.layout.series().iter().zip(&judge.settings);
+        let of = |kind| match kind {
+            Kind::Numeric => 5,
+            Kind::Categorical | Kind::Boolean => 4,
+        };
+        series
+            .filter(|(_, settings)| !settings.is_off)
+            .map(|(series, _)| of(series.kind()))
+            .sum()
+    }
+
+    /// Takes what the fold says now: reference, configuration, and what hours have taught.
+    /// `before` is what was natural of the version before.
+    pub(super) fn prepare(
+        &mut self,
+        model: &ModelState,
+        config: &Arc<Configuration>,
+        before: Option<&Nature>,
+    ) {
+        let Some(reference) = model.references.judge() else {
+            self.judge = None;
+            return;
+        };
+        self.learn_live(model, reference, config);
+        let is_current = self.judge.as_ref().is_some_and(|judge| {
+            Arc::ptr_eq(&judge.reference, reference)
+                && self
+                    .config
+                    .as_ref()
+                    .is_some_and(|old| Arc::ptr_eq(old, config))
+                && judge.source() == self.source(reference, before)
+        });
+        if is_current {
+            return;
+        }
+        let settings = Settings::new(&config.alerts, &model.key);
+        self.config = Some(Arc::clone(config));
+        self.judge = Some(Arc::new(Judge {
+            nature: self.nature(reference, before),
+            false_alarms_per_month: settings.false_alarms_per_month(),
+            tests: 1,
+            windows: config.windows.len(),
+            settings: settings.of_layout(&reference.layout),
+            whole: whole_of(reference),
+            reference: Arc::clone(reference),
+        }));
+    }
+
+    /// Shares the budget among so many tests.
+    pub(super) fn share(&mut self, tests: usize) {
+        if let Some(judge) = self.judge.as_mut().filter(|judge| judge.tests != tests) {
+            Arc::make_mut(judge).tests = tests;
+        }
+    }
+
+    fn source(&self, reference: &Reference, before: Option<&Nature>) -> Source {
+        self.nature(reference, before)
+            .map_or(Source::Unknown, |nature| nature.source)
+    }
+
+    fn nature(&self, reference: &Reference, before: Option<&Nature>) -> Option<Nature> {
+        let own = |source, natural: &Arc<Natural>| Nature {
+            source,
+            natural: Arc::clone(natural),
+            places: None,
+        };
+        if let Some(natural) = &reference.natural {
+            return Some(own(Source::Reference, natural));
+        }
+        let live = self.live.as_ref();
+        let live = live.filter(|(layout, _)| **layout == *reference.layout);
+        live.map(|(_, natural)| own(Source::Live, natural))
+            .or_else(|| before.cloned())
+    }
+
+    /// Learns from live hours once there are enough of them, and then never again.
+    fn learn_live(&mut self, model: &ModelState, reference: &Reference, config: &Configuration) {
+        let is_taught = |layout: &Arc<Layout>| **layout == *reference.layout;
+        if reference.natural.is_some() || self.live.as_ref().is_some_and(|(of, _)| is_taught(of)) {
+            return;
+        }
+        let (Some(shape), Some((from, to))) = (&model.shape, model.hours.span()) else {
+            return;
+        };
+        let needed = Length::DAY.times(LIVE_DAYS);
+        if to.millis_since(from) < needed.as_millis() {
+            return;
+        }
+        let hours: Vec<_> = model.hours.range(from, from + needed).collect();
+        let natural = learn(Lesson {
+            layout: shape,
+            hours: &hours,
+            buckets: None,
+            windows: &config.windows,
+        });
+        self.live = Some((Arc::clone(shape), Arc::new(natural)));
+    }
+
+    /// Judges every tick of every window that the watermark has passed and that was not judged yet,
+    /// in order of time, short windows first.
+    pub(super) fn judge(&mut self, model: &ModelState, watermark: Timestamp, told: &mut Vec<Told>) {
+        for (tick, index) in self.due(model, watermark) {
+            let (Some(panes), Some(judge)) = (model.windows.get(index), self.judge.clone()) else {
+                continue;
+            };
+            self.judge_tick(model, panes, &judge, tick, told);
+        }
+        self.end_silent(model, watermark, told);
+    }
+
+    /// The ticks to judge, and of which windows. Those whose window has no pane are passed over.
+    fn due(&mut self, model: &ModelState, watermark: Timestamp) -> Vec<(Timestamp, usize)> {
+        let mut due = Vec::new();
+        for (index, panes) in model.windows.iter().enumerate() {
+            let last = panes.last_tick(watermark);
+            let before = self.ticked.insert(panes.window(), last);
+            let Some((first, end)) = panes.span() else {
+                continue;
+            };
+            let from = before
+                .map_or(first, |before| before.max(first))
+                .floor(panes.step());
+            let to = last.min((end + panes.window()).floor(panes.step()));
+            let mut tick = from + panes.step();
+            if before.is_some_and(|before| tick <= before) {
+                tick = before.unwrap_or(tick) + panes.step();
+            }
+            while tick <= to {
+                due.push((tick, index));
+                tick = tick + panes.step();
+            }
+        }
+        due.sort_unstable();
+        due
+    }
+
+    fn judge_tick(
+        &mut self,
+        model: &ModelState,
+        panes: &Panes,
+        judge: &Judge,
+        tick: Timestamp,
+        told: &mut Vec<Told>,
+    ) {
+        let window = window::sum(model, panes, tick);
+        if !is_whole(model, &window) {
+            return;
+        }
+        let verdicts = judge.window(&window, &hours_of(model, panes, &window, judge));
+        let moved = moved_together(&verdicts, window.length, judge);
+        for verdict in &verdicts {
+            let rule = judge.rule(verdict.series, window.length);
+            let layout = judge.reference.layout.series().get(verdict.series);
+            let Some(name) = layout.map(|layout| layout.name()) else {
+                continue;
+            };
+            for judged in &verdict.tests {
+                let place = (Arc::clone(name), window.length, judged.compared.test);
+                if let Some(episode) = self.episodes.get_mut(&place) {
+                    let change = episode.see(tick, judged, rule);
+                    told.extend(change.map(|change| (change, Arc::clone(&episode.alert))));
+                    if change == Some(Change::Resolved) {
+                        self.episodes.remove(&place);
+                    }
+                } else if judged.verdict == Verdict::Drift {
+                    let subject = (judge, &window, &moved[..]);
+                    if let Some(alert) = alert_of(model, subject, (verdict, judged)) {
+                        let episode = Episode::new(alert);
+                        told.push((Change::Fired, Arc::clone(&episode.alert)));
+                        self.episodes.insert(place, episode);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends what fires of a model version without rows, and of series that are judged no more.
+    fn end_silent(&mut self, model: &ModelState, watermark: Timestamp, told: &mut Vec<Told>) {
+        let judge = self.judge.as_ref();
+        let is_judged = |series: &str, reference| {
+            judge.is_some_and(|judge| {
+                let place = judge.reference.layout.find(series);
+                let settings = place.and_then(|place| judge.settings.get(place));
+                judge.reference.header.role == reference
+                    && settings.is_some_and(|settings| !settings.is_off)
+            })
+        };
+        let last = model.last_event.unwrap_or(watermark);
+        self.episodes.retain(|(series, window, _), episode| {
+            let silent = watermark.millis_since(last);
+            let is_silent = silent > SILENCE.max(*window).as_millis();
+            let is_kept = !is_silent && is_judged(series, episode.alert.reference);
+            if !is_kept {
+                told.push((Change::Resolved, episode.end(watermark)));
+            }
+            is_kept
+        });
+    }
+}
+
+/// Whether a window lies within what was counted: one that begins before the first event, or has
+/// lost panes, is not like the blocks that taught what is natural.
+pub fn is_whole(model: &ModelState, window: &Window) -> bool {
+    let first = model.first_event.map(|first| first.floor(BLOCK));
+    window.kept && window.rows > 0 && first.is_some_and(|first| first <= window.start())
+}
+
+/// The rows of a window by the hour, where the judge tells hours apart.
+pub fn hours_of(
+    model: &ModelState,
+    panes: &Panes,
+    window: &Window,
+    judge: &Judge,
+) -> Vec<HourRows> {
+    if !judge.needs_hours() {
+        return Vec::new();
+    }
+    let layout = &judge.reference.layout;
+    let mut hours: BTreeMap<Timestamp, Vec<(u64, u64)>> = BTreeMap::new();
+    let none = || vec![(0, 0); layout.series().len()];
+    if panes.pane() > BLOCK {
+        let Some(cells) = model.hours.cells() else {
+            return Vec::new();
+        };
+        for block in model.hours.range(window.start(), window.end) {
+            let rows = |(place, series)| {
+                let counts = SeriesCounts::of_block(series, &cells.counts(&block, place));
+                (counts.present(), counts.rows())
+            };
+            let rows = layout.series().iter().enumerate().map(rows).collect();
+            hours.insert(block.start, rows);
+        }
+    } else {
+        for (start, pane) in panes.range(window.start(), window.end) {
+            if let Some(counts) = pane.under(model.layout) {
+                let sums = hours.entry(start.floor(BLOCK)).or_insert_with(none);
+                add_rows(layout, counts.cells.iter(), sums);
+            }
+        }
+    }
+    hours
+        .into_iter()
+        .map(|(start, series)| HourRows { start, series })
+        .collect()
+}
+
+/// Adds cells of a layout, ascending, to the present and all rows of each series.
+fn add_rows(layout: &Layout, cells: impl Iterator<Item = (u32, u64)>, sums: &mut [(u64, u64)]) {
+    let mut place = 0;
+    for (cell, count) in cells {
+        let cell = cell as usize;
+        while cell >= layout.offset(place + 1) && place + 1 < layout.series().len() {
+            place += 1;
+        }
+        let values = layout
+            .series()
+            .get(place)
+            .map_or(0, |series| series.value_cells());
+        if let Some((present, rows)) = sums.get_mut(place) {
+            *rows += count;
+            if cell < layout.offset(place) + values {
+                *present += count;
+            }
+        }
+    }
+}
+
+fn alert_of(
+    model: &ModelState,
+    (judge, window, moved): (&Judge, &Window, &[usize]),
+    (verdicts, judged): (&Verdicts, &Judged),
+) -> Option<Alert> {
+    let reference = &judge.reference;
+    let layout = reference.layout.series().get(verdicts.series)?;
+    let name_of = |place: usize| Some(Arc::clone(reference.layout.series().get(place)?.name()));
+    let others = moved.iter().filter(|place| **place != verdicts.series);
+    let peers: Vec<Arc<str>> = others
+        .filter_map(|place| name_of(*place))
+        .take(PEERS_MAX)
+        .collect();
+    let test = judged.compared.test;
+    let subject = Subject {
+        layout,
+        reference: reference.series.get(verdicts.series)?,
+        cells: score::cells_of(&reference.layout, verdicts.series, &window.cells),
+        verdicts,
+        length: window.length,
+    };
+    let names: Vec<&str> = peers.iter().map(|peer| &**peer).collect();
+    let role = reference.header.role;
+    let place = (&**layout.name(), window.length, test);
+    Some(Alert {
+        id: id_of(&model.key, place, role, window.end),
+        key: model.key.clone(),
+        series: Arc::clone(layout.name()),
+        window: window.length,
+        test,
+        reference: role,
+        since: window.end,
+        severity: judged.severity(),
+        p: judged.p,
+        alpha: judged.alpha,
+        psi: judged.psi.unwrap_or(0.0),
+        sentence: sentence(test, subject, &names).into(),
+        peers,
+        resolved: None,
+    })
+}
