@@ -16,6 +16,7 @@ use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
 use crate::fold::{Chain, LimitHits, Topic};
 use crate::key::{ChainKey, ModelKey};
+use crate::layout::Layout;
 use crate::score::{self, Scored};
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
@@ -74,10 +75,19 @@ pub struct ClosedWindow {
     pub judge: Option<Arc<Judge>>,
     /// The verdicts on its series; none where it is not to be judged, see [`alert::is_whole`].
     pub verdicts: Vec<Verdicts>,
+    /// Alerts that fired in windows of its length when it was made.
+    pub firing: Vec<Arc<Alert>>,
     /// Records that arrived in it were rejected: their share, over the model version's topics.
     pub rejected_share: f64,
     /// Whether it holds everything: closed, all panes kept, no chain left out.
     pub complete: bool,
+}
+
+impl ClosedWindow {
+    /// The layout that its cells are of; `None` where all series are loose.
+    pub fn shape(&self) -> Option<&Layout> {
+        self.references.iter().next().map(|one| &*one.layout)
+    }
 }
 
 impl Board {
@@ -117,6 +127,12 @@ impl Board {
             references: model.references.clone(),
             judge: judge.cloned(),
             verdicts,
+            firing: self
+                .firing
+                .iter()
+                .filter(|alert| alert.key == model.key && alert.window == panes.window())
+                .cloned()
+                .collect(),
             window,
             scores,
         }

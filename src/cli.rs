@@ -190,7 +190,7 @@ pub struct Diff {
 }
 
 /// Arguments of `driftd replay`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[derive(Debug, Clone, PartialEq, Args)]
 #[command(after_help = examples::REPLAY)]
 pub struct Replay {
     /// The reference to score against.
@@ -204,7 +204,14 @@ pub struct Replay {
     /// its length].
     #[arg(long, value_name = "LENGTH")]
     pub every: Option<Length>,
-    /// How to print the scores.
+    /// False alarms that the model may cost in 30 days.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1.0, value_parser = budget)]
+    pub false_alarms_per_month: f64,
+    /// Until when nothing had changed: what fires before is held against the budget, and the first
+    /// alert after it tells the delay.
+    #[arg(long, value_name = "TIME")]
+    pub quiet_until: Option<Timestamp>,
+    /// What to print.
     #[arg(long, value_enum, default_value_t = ReplayFormat::Table)]
     pub format: ReplayFormat,
     /// Rows with times: Parquet, CSV or Arrow with a column for each series, or events as JSON
@@ -213,12 +220,12 @@ pub struct Replay {
     pub inputs: Vec<PathBuf>,
 }
 
-/// How scores are printed.
+/// What is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ReplayFormat {
-    /// Columns for people
+    /// The alerts that would have fired, for people
     Table,
-    /// One JSON object for each series and window
+    /// All scores, one JSON object for each series and window
     Jsonl,
 }
 
@@ -237,6 +244,14 @@ impl Completions {
         clap_complete::generate(self.shell, &mut Cli::command(), "driftd", &mut script);
         script
     }
+}
+
+/// A budget from its text.
+fn budget(text: &str) -> Result<f64, String> {
+    let budget = text.parse::<f64>().map_err(|error| error.to_string())?;
+    let fits = budget.is_finite() && budget > 0.0;
+    fits.then_some(budget)
+        .ok_or_else(|| "it must be above 0".to_owned())
 }
 
 /// The points `from <= t < to`.

@@ -8,6 +8,8 @@
 //! rows up to 10:10 --delta, log time 10:10--> fold --watermark 10:09--> windows that end at 10:00
 //! ```
 //!
+//! A table for people is a backtest: the alerts that would have fired. JSON lines have all scores.
+//!
 //! Inputs should be in the order of time, as live data nearly is; rows that lie further back than
 //! the panes that are kept are counted, said at the end, and not scored.
 
@@ -29,13 +31,14 @@ use crate::fold::{self, FoldError};
 use crate::key::{ChainKey, ModelKey};
 use crate::reference::progress::Progress;
 use crate::reference::{Reference, artifact, zone};
+use crate::replay::backtest::{Backtest, Setting};
 use crate::replay::rows::RowsError;
 use crate::statelog::record::{Alerting, Configuration, Record};
 use crate::tally::{Range, Router, Seen, Tally};
 use crate::time::{Length, Timestamp};
 
+mod backtest;
 mod rows;
-mod table;
 
 /// Rows of a delta at most.
 const DELTA_ROWS_MAX: u64 = 65_536;
@@ -100,7 +103,7 @@ pub fn replay(
         },
     )?;
     failed?;
-    replayer.finish(args)
+    replayer.finish(reference, args)
 }
 
 /// The state of a replay.
@@ -122,6 +125,7 @@ struct Replayer<'a> {
     /// The last tick scored of each window length.
     scored: BTreeMap<Length, Timestamp>,
     format: cli::ReplayFormat,
+    backtest: Backtest,
     out: &'a mut dyn Write,
     outputs: Vec<Output>,
 }
@@ -151,7 +155,10 @@ impl<'a> Replayer<'a> {
             models_max: u64::MAX,
             models_allow: Vec::new(),
             loose_series_max: LOOSE_SERIES_MAX,
-            alerts: Alerting::default(),
+            alerts: Alerting {
+                false_alarms_per_month: args.false_alarms_per_month,
+                ..Alerting::default()
+            },
         };
         let engine = Engine::new(config);
         let (fold, pane) = (engine.fold(), engine.fold().base_pane());
@@ -178,6 +185,7 @@ impl<'a> Replayer<'a> {
             every: args.every,
             scored: BTreeMap::new(),
             format: args.format,
+            backtest: Backtest::default(),
             out,
             outputs: Vec::new(),
         };
@@ -197,9 +205,6 @@ impl<'a> Replayer<'a> {
         replayer.append(Record::Genesis { chain, start: 0 })?;
         let layouts = Arc::new(replayer.engine.fold().layouts());
         replayer.router.reset(layouts, pane, Length::MINUTE);
-        if replayer.format == cli::ReplayFormat::Table {
-            table::head(replayer.out)?;
-        }
         Ok(replayer)
     }
 
@@ -213,7 +218,11 @@ impl<'a> Replayer<'a> {
         };
         self.engine
             .handle(Input::Record(record), &mut self.outputs)?;
-        self.outputs.clear();
+        for output in self.outputs.drain(..) {
+            if let Output::Alert(change, alert) = output {
+                self.backtest.take(change, alert);
+            }
+        }
         self.position += 1;
         Ok(())
     }
@@ -253,7 +262,10 @@ impl<'a> Replayer<'a> {
             .log_time
             .max(delta.accounting.last_event.unwrap_or(self.log_time));
         self.append(Record::Delta(Box::new(delta)))?;
-        self.score()
+        match self.format {
+            cli::ReplayFormat::Table => Ok(()),
+            cli::ReplayFormat::Jsonl => self.score(),
+        }
     }
 
     /// Scores the windows that closed and were not scored yet, in order of time, short ones first.
@@ -301,20 +313,15 @@ impl<'a> Replayer<'a> {
         if closed.window.rows == 0 {
             return Ok(());
         }
-        match self.format {
-            cli::ReplayFormat::Table => table::rows(self.out, model, &closed)?,
-            cli::ReplayFormat::Jsonl => {
-                for series in ScoredSeries::all(model, &closed) {
-                    serde_json::to_writer(&mut *self.out, &series).map_err(io::Error::from)?;
-                    writeln!(self.out)?;
-                }
-            }
+        for series in ScoredSeries::all(model, &closed) {
+            serde_json::to_writer(&mut *self.out, &series).map_err(io::Error::from)?;
+            writeln!(self.out)?;
         }
         Ok(())
     }
 
     /// Closes the windows that the last rows are in.
-    fn finish(mut self, args: &cli::Replay) -> Result<(), ReplayError> {
+    fn finish(mut self, reference: &Reference, args: &cli::Replay) -> Result<(), ReplayError> {
         self.flush(true)?;
         let Some(model) = self
             .engine
@@ -333,12 +340,32 @@ impl<'a> Replayer<'a> {
         // with nothing more to read, log time alone carries the watermark on to the next tick
         self.log_time = self.log_time + self.every.unwrap_or(longest) + Length::MINUTE;
         self.flush(true)?;
+        self.report(reference, args)?;
         self.out.flush()?;
         if beyond > 0 {
             tracing::warn!(
                 rows = beyond,
                 "rows out of order by more than is kept were not scored"
             );
+        }
+        Ok(())
+    }
+
+    /// Tells what fired, where people read it.
+    fn report(&mut self, reference: &Reference, args: &cli::Replay) -> Result<(), ReplayError> {
+        let board = self.engine.board();
+        let Some(model) = board.models.get(&self.key) else {
+            return Ok(());
+        };
+        if self.format == cli::ReplayFormat::Table {
+            let setting = Setting {
+                reference,
+                model,
+                config: &board.config,
+                judge: board.judges.get(&self.key).map(|judge| &**judge),
+                quiet_until: args.quiet_until,
+            };
+            self.backtest.write(self.out, &setting)?;
         }
         Ok(())
     }

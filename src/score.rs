@@ -5,6 +5,8 @@
 //! values count; what was missing, invalid or new is told beside the scores, with the number of
 //! rows they stand on. Too few rows give a reason instead of numbers.
 
+pub mod calls;
+
 use std::sync::Arc;
 
 use crate::fold::model::ModelState;

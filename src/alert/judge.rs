@@ -79,6 +79,10 @@ pub struct Judge {
     pub windows: usize,
     /// What was said of each series, in the order of the layout.
     pub settings: Vec<SeriesSettings>,
+    /// How much each series matters, in the order of the layout.
+    pub importances: Vec<f64>,
+    /// Who answers for the model.
+    pub owner: Option<Arc<str>>,
     /// The reference's counts in test bins, in the order of the layout.
     pub whole: Vec<SeriesCounts>,
 }
@@ -102,6 +106,11 @@ impl Judge {
         self.nature
             .as_ref()
             .map_or(Source::Unknown, |nature| nature.source.clone())
+    }
+
+    /// How much a series matters; 1 where nobody said.
+    pub fn importance(&self, series: usize) -> f64 {
+        self.importances.get(series).copied().unwrap_or(1.0)
     }
 
     /// What tests of a series in windows of this length are held against.

@@ -1,10 +1,12 @@
 //! What the operator said of alerts: budgets, effects that matter, and what is off, by globs.
 
+use std::sync::Arc;
+
 use globset::{Glob, GlobMatcher};
 
 use crate::key::ModelKey;
 use crate::layout::Layout;
-use crate::statelog::record::Alerting;
+use crate::statelog::record::{About, AlertRule, Alerting};
 
 /// The smallest effect that matters unless said otherwise: a mean shift of about a tenth of a
 /// standard deviation.
@@ -33,7 +35,8 @@ impl Default for SeriesSettings {
 pub struct Settings<'a> {
     alerting: &'a Alerting,
     /// The rules that are of this model, with the series that they are of.
-    rules: Vec<(&'a crate::statelog::record::AlertRule, Option<GlobMatcher>)>,
+    rules: Vec<(&'a AlertRule, Option<GlobMatcher>)>,
+    about: Vec<&'a About>,
 }
 
 impl<'a> Settings<'a> {
@@ -48,7 +51,34 @@ impl<'a> Settings<'a> {
             rules: rules
                 .map(|rule| (rule, rule.series.as_deref().and_then(matcher)))
                 .collect(),
+            about: alerting
+                .about
+                .iter()
+                .filter(|one| is_of(&one.model))
+                .collect(),
         }
+    }
+
+    /// Who answers for the model.
+    pub fn owner(&self) -> Option<Arc<str>> {
+        let owners = self.about.iter().filter_map(|about| about.owner.as_deref());
+        owners.last().map(Arc::from)
+    }
+
+    /// How much each series of a layout matters, in its order.
+    pub fn importances(&self, layout: &Layout) -> Vec<f64> {
+        let of = |name: &str| {
+            let said = self
+                .about
+                .iter()
+                .filter_map(|about| about.importances.get(name));
+            said.last().copied().unwrap_or(1.0)
+        };
+        layout
+            .series()
+            .iter()
+            .map(|series| of(series.name()))
+            .collect()
     }
 
     /// The budget of the model.

@@ -25,7 +25,7 @@ use crate::board::Board;
 use crate::expose::find::{self, Default, Ends};
 use crate::expose::problem::Problem;
 use crate::expose::query::{Params, path_of};
-use crate::expose::view::{self, HistoryAsked, ScoresAsked};
+use crate::expose::view::{self, AlertsAsked, HistoryAsked, ScoresAsked};
 use crate::expose::{COMPUTE_WAIT_MAX, Shared, guard, metrics};
 use crate::time::{Length, Timestamp};
 
@@ -53,6 +53,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             "/api/v1/models/{model}/versions/{version}/series/{series}/history",
             get(history),
         )
+        .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/status", get(status))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -107,6 +108,21 @@ async fn models(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answe
     let (limit, after) = (params.limit()?, params.after_model()?);
     compute(&shared, move |board| {
         Ok(Json(view::models(board, after, limit)).into_response())
+    })
+    .await
+}
+
+async fn alerts(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answer {
+    let params = Params::new(pairs, &["model", "version", "state", "limit", "after"])?;
+    let asked = AlertsAsked {
+        model: params.name("model")?,
+        version: params.name("version")?,
+        firing: params.firing()?,
+        limit: params.limit()?,
+        after: params.text("after").map(str::to_owned),
+    };
+    compute(&shared, move |board| {
+        Ok(Json(view::alerts(board, &asked)?).into_response())
     })
     .await
 }

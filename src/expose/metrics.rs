@@ -25,6 +25,8 @@ use crate::board::Board;
 use crate::config::SurfaceLimits;
 use crate::expose::Local;
 
+mod alerts;
+mod calls;
 mod folded;
 mod local;
 mod scores;
@@ -56,6 +58,8 @@ impl Page {
         page.families(&self.process.collect());
         if let Some(board) = board {
             folded::write(&mut page, board);
+            alerts::write(&mut page, board);
+            calls::write(&mut page, board);
             page.0.push_str(self.scores.of(board));
         }
         page.0

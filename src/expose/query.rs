@@ -134,6 +134,26 @@ impl Params {
         }
     }
 
+    /// The name of a model or a version.
+    pub(super) fn name(&self, name: &'static str) -> Result<Option<Name>, Problem> {
+        let read =
+            |text| Name::new(text).map_err(|error| Problem::parameter(name, error.to_string()));
+        self.text(name).map(read).transpose()
+    }
+
+    /// Whether only firing or only resolved alerts were asked for.
+    pub(super) fn firing(&self) -> Result<Option<bool>, Problem> {
+        match self.text("state") {
+            None => Ok(None),
+            Some("firing") => Ok(Some(true)),
+            Some("resolved") => Ok(Some(false)),
+            Some(other) => Err(Problem::parameter(
+                "state",
+                format!("`{other}` is not one of: firing, resolved"),
+            )),
+        }
+    }
+
     /// After which model version a list goes on.
     pub(super) fn after_model(&self) -> Result<Option<ModelKey>, Problem> {
         let Some(text) = self.text("after") else {

@@ -16,6 +16,7 @@ use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
 
+use self::alerts::{StateView, TestView};
 use crate::board::ClosedWindow;
 use crate::fold::model::ModelState;
 use crate::key::Role;
@@ -25,6 +26,7 @@ use crate::score::{Insufficient, Scored, Scores, Tallied};
 use crate::stats::Ks;
 use crate::time::{Length, Timestamp};
 
+mod alerts;
 mod bins;
 mod history;
 mod models;
@@ -32,6 +34,7 @@ mod scores;
 mod series;
 mod status;
 
+pub(super) use self::alerts::{AlertsAsked, alerts};
 pub(super) use self::history::{HistoryAsked, history};
 pub(super) use self::models::models;
 pub(super) use self::scores::{ScoresAsked, Sort, scores};
@@ -183,10 +186,18 @@ pub struct ScoredSeries<'a> {
     scores: Option<ScoresView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     insufficient: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tests: Vec<TestView>,
+    /// Of the reference that alerts are judged against.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<StateView>,
     validity: Validity,
     /// What lists are ordered by; the shape has the shown value.
     #[serde(skip)]
     psi_adjusted: Option<f64>,
+    /// `importance sqrt(psi_adjusted)`.
+    #[serde(skip)]
+    impact: Option<f64>,
 }
 
 impl<'a> ScoredSeries<'a> {
@@ -212,16 +223,20 @@ impl<'a> ScoredSeries<'a> {
             .map(|reference| &**reference);
         let named = (layout.role(), &**layout.name());
         let base = Self::base(model, closed, named, layout.kind());
+        let scores = scored.scores.as_ref().ok();
         Some(Self {
             novel: novel(layout, &scored.tallied),
             reference: reference.map(ReferenceView::of),
-            scores: scored.scores.as_ref().ok().map(ScoresView::of),
+            scores: scores.map(ScoresView::of),
             insufficient: scored.scores.as_ref().err().map(|why| why.as_str()),
-            psi_adjusted: scored
-                .scores
-                .as_ref()
-                .ok()
-                .map(|scores| scores.psi_adjusted),
+            tests: alerts::tests(closed, scored),
+            alert: alerts::state(closed, scored, layout.name()),
+            psi_adjusted: scores.map(|scores| scores.psi_adjusted),
+            impact: scores.map(|scores| {
+                let judge = closed.judge.as_ref();
+                let importance = judge.map_or(1.0, |judge| judge.importance(scored.series));
+                importance * shown(scores.psi_adjusted).sqrt()
+            }),
             ..base.with(&scored.tallied)
         })
     }
@@ -267,7 +282,10 @@ impl<'a> ScoredSeries<'a> {
                 rejected_share: closed.rejected_share,
                 complete: closed.complete,
             },
+            tests: Vec::new(),
+            alert: None,
             psi_adjusted: None,
+            impact: None,
         }
     }
 

@@ -78,9 +78,12 @@ fn models(page: &mut Text, board: &Board) {
     });
     page.metric(&MODEL_LAST_EVENT, last);
     let info = board.models.iter().map(|(key, model)| {
+        let judge = board.judges.get(key);
+        let owner = judge.and_then(|judge| judge.owner.as_deref());
         let labels = [
             key.model.as_str(),
             key.version.as_str(),
+            owner.unwrap_or_default(),
             references(&model.references),
         ];
         MODEL_INFO.sample(&labels, 1.0)

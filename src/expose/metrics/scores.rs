@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use super::table::{
-    INVALID_RATIO, JS_DISTANCE, KS_DISTANCE, MISSING_RATIO, Metric, NOVEL_RATIO, PSI, PSI_ADJUSTED,
-    SERIES_OMITTED, WASSERSTEIN_SIGMA,
+    ALERT_EVIDENCE, ALERT_LINE_PSI, INVALID_RATIO, JS_DISTANCE, KS_DISTANCE, MISSING_RATIO, Metric,
+    NOVEL_RATIO, PSI, PSI_ADJUSTED, SERIES_OMITTED, WASSERSTEIN_SIGMA,
 };
 use super::{Text, real};
+use crate::alert::judge::Verdicts;
 use crate::board::{Board, ClosedWindow};
 use crate::expose::view::{novel, ratio, shown};
 use crate::key::ModelKey;
 use crate::layout::SeriesLayout;
 use crate::score::{NumericScores, Scored, Scores};
+
+/// Series that have an alert line at most; the worst go first.
+const LINES_MAX: usize = 1_000;
 
 /// A score, where it exists.
 type Value = (Metric, fn(&Entry<'_>) -> Option<f64>);
@@ -78,9 +82,30 @@ struct Entry<'a> {
     /// As it is written.
     window: &'a str,
     scored: &'a Scored,
+    closed: &'a ClosedWindow,
 }
 
 impl Entry<'_> {
+    /// In the order of the labels of scores.
+    fn labels(&self) -> [&str; 5] {
+        [
+            self.key.model.as_str(),
+            self.key.version.as_str(),
+            self.layout.name(),
+            self.window,
+            self.scored.against.as_str(),
+        ]
+    }
+
+    /// What it was judged, against the reference that alerts are judged by.
+    fn verdicts(&self) -> Option<&Verdicts> {
+        let judge = self.closed.judge.as_ref()?;
+        let mut verdicts = self.closed.verdicts.iter();
+        verdicts
+            .find(|one| one.series == self.scored.series)
+            .filter(|_| judge.reference.header.role == self.scored.against)
+    }
+
     fn scores(&self) -> Option<&Scores> {
         self.scored.scores.as_ref().ok()
     }
@@ -118,6 +143,7 @@ fn write(board: &Board, series_max: usize) -> String {
                 layout,
                 window,
                 scored,
+                closed,
             })
         })
     });
@@ -125,20 +151,49 @@ fn write(board: &Board, series_max: usize) -> String {
     let mut page = Text::default();
     // one metric after the other: the samples of all of them at once would take eight times as much
     for (metric, value) in &VALUES {
-        let samples = entries.iter().filter_map(|entry| {
+        let samples = entries
+            .iter()
+            .filter_map(|entry| Some(metric.sample(&entry.labels(), value(entry)?)));
+        page.metric(metric, samples);
+    }
+    page.metric(&SERIES_OMITTED, [SERIES_OMITTED.sample(&[], real(omitted))]);
+    evidence(&mut page, &entries);
+    lines(&mut page, entries);
+    page.0
+}
+
+/// What each test says.
+fn evidence(page: &mut Text, entries: &[Entry<'_>]) {
+    let samples = entries.iter().flat_map(|entry| {
+        let tests = entry.verdicts().map_or(&[][..], |verdicts| &verdicts.tests);
+        tests.iter().map(|judged| {
             let labels = [
                 entry.key.model.as_str(),
                 entry.key.version.as_str(),
                 entry.layout.name(),
                 entry.window,
+                judged.compared.test.as_str(),
                 entry.scored.against.as_str(),
             ];
-            Some(metric.sample(&labels, value(entry)?))
-        });
-        page.metric(metric, samples);
-    }
-    page.metric(&SERIES_OMITTED, [SERIES_OMITTED.sample(&[], real(omitted))]);
-    page.0
+            ALERT_EVIDENCE.sample(&labels, judged.evidence())
+        })
+    });
+    page.metric(&ALERT_EVIDENCE, samples);
+}
+
+/// Where each series would fire: of the worst ones only, for it takes a search.
+fn lines(page: &mut Text, entries: Vec<Entry<'_>>) {
+    let (entries, _) = worst(entries, LINES_MAX);
+    let samples = entries.iter().filter_map(|entry| {
+        let length = entry.closed.window.length;
+        let line = entry
+            .closed
+            .judge
+            .as_ref()?
+            .line(entry.verdicts()?, length)?;
+        Some(ALERT_LINE_PSI.sample(&entry.labels(), line))
+    });
+    page.metric(&ALERT_LINE_PSI, samples);
 }
 
 /// The `max` worst entries, in the order in which they came, and how many others there are.

@@ -36,6 +36,26 @@ pub struct Metric {
 
 const SCORE: &[&str] = &["model", "version", "series", "window", "reference"];
 const WINDOW: &[&str] = &["model", "version", "window"];
+const TESTED: &[&str] = &["model", "version", "series", "window", "test", "reference"];
+const ALERT: &[&str] = &[
+    "model",
+    "version",
+    "series",
+    "window",
+    "test",
+    "severity",
+    "reference",
+];
+const ALERT_SENTENCE: &[&str] = &[
+    "model",
+    "version",
+    "series",
+    "window",
+    "test",
+    "severity",
+    "reference",
+    "sentence",
+];
 const TOPIC: &[&str] = &["topic"];
 const PARTITION: &[&str] = &["topic", "partition"];
 
@@ -76,6 +96,12 @@ metrics! {
     NOVEL_RATIO, "novel_ratio", Gauge, SCORE,
         "Share of the rows of the last closed window with a category that the reference never \
          saw. Categorical and boolean series only.";
+    ALERT_EVIDENCE, "alert_evidence", Gauge, TESTED,
+        "log10(alpha / p) of a test in the last closed window, within 300 of 0: an alert needs 0 or \
+         more, and a difference that matters.";
+    ALERT_LINE_PSI, "alert_line_psi", Gauge, SCORE,
+        "PSI at which the series would fire at the number of rows of the last closed window; of the \
+         series nearest to it.";
     SERIES_OMITTED, "series_omitted", Gauge, &[],
         "Score series (series, window, reference) left out because there are more than \
          limits.metric_series_max; the worst are kept.";
@@ -88,9 +114,21 @@ metrics! {
          partition left out; else 0.";
     MODEL_LAST_EVENT, "model_last_event_timestamp_seconds", Gauge, &["model", "version"],
         "Largest event time of the model version, seconds since 1970.";
-    MODEL_INFO, "model_info", Gauge, &["model", "version", "reference"],
-        "Always 1. The label reference says what there is to compare with: training, baseline, \
-         both or none.";
+    MODEL_INFO, "model_info", Gauge, &["model", "version", "owner", "reference"],
+        "Always 1. The label owner says who answers for the model, reference what there is to \
+         compare with: training, baseline, both or none.";
+    ALERT_ACTIVE, "alert_active", Gauge, ALERT,
+        "1 while the alert fires. Only the severities warning and critical are worth a page.";
+    ALERT_INFO, "alert_info", Gauge, ALERT_SENTENCE,
+        "1 while the alert fires; the label sentence says what moved, as of when it fired.";
+    ALERTS, "alerts_total", Counter, &["model", "severity", "transition"],
+        "Alerts that fired, got worse (escalated) or were over (resolved).";
+    LATENCY, "latency_seconds", Gauge, &["model", "version", "q", "window"],
+        "Quantile of the latency that events told, in the last closed window, at the upper edge of \
+         its bin.";
+    ERROR_RATIO, "error_ratio", Gauge, WINDOW,
+        "Share of the events with a status in the last closed window whose status is not one of \
+         ok, success, succeeded or a number below 400.";
     RECORDS, "records_total", Counter, TOPIC,
         "Kafka records counted, rejected ones included, each exactly once.";
     ROWS, "rows_total", Counter, TOPIC,

@@ -14,7 +14,7 @@ use crate::reference::ReferenceRole;
 /// In which order to list scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::expose) enum Sort {
-    /// By falling adjusted PSI.
+    /// By falling importance times the root of the adjusted PSI.
     Impact,
     /// By falling PSI.
     Psi,
@@ -104,7 +104,7 @@ fn is_at(cursor: &Cursor, entry: &ScoredSeries<'_>) -> bool {
 fn order(sort: Sort, a: &ScoredSeries<'_>, b: &ScoredSeries<'_>) -> Ordering {
     let psi = |entry: &ScoredSeries<'_>| entry.scores.as_ref().map(|scores| scores.psi);
     let falling = match sort {
-        Sort::Impact => compare(b.psi_adjusted, a.psi_adjusted),
+        Sort::Impact => compare(b.impact, a.impact).then(compare(b.psi_adjusted, a.psi_adjusted)),
         Sort::Psi => compare(psi(b), psi(a)),
         Sort::Name => Ordering::Equal,
     };

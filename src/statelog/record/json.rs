@@ -60,6 +60,7 @@ struct ConfigurationText {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     models_allow: Vec<String>,
     loose_series_max: u64,
+    #[serde(default, skip_serializing_if = "is_default")]
     alerts: Alerting,
 }
 
@@ -78,6 +79,10 @@ struct AnchorText {
 struct HeadText {
     chain: ChainText,
     head: i64,
+}
+
+fn is_default(alerts: &Alerting) -> bool {
+    *alerts == Alerting::default()
 }
 
 pub(super) fn write_genesis(chain: &ChainKey, start: i64) -> Bytes {

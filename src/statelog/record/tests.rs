@@ -244,9 +244,42 @@ fn full_delta() -> Delta {
     delta
 }
 
-fn samples() -> [(&'static str, Record); 6] {
+fn configuration(alerts: Alerting) -> Configuration {
+    Configuration {
+        windows: vec![Length::HOUR, Length::DAY],
+        keep: Some(Length::DAY.times(30)),
+        lateness: Length::MINUTE,
+        wait_max: Length::MINUTE.times(10),
+        silent_after: Length::DAY.times(7),
+        models_max: 1_000,
+        models_allow: vec!["fraud*".to_owned()],
+        loose_series_max: 200,
+        alerts,
+    }
+}
+
+fn alerting() -> Alerting {
+    Alerting {
+        false_alarms_per_month: 0.5,
+        min_psi: 0.02,
+        baseline: BaselineChoice::HourOfDay,
+        rules: vec![AlertRule {
+            model: "fraud*".to_owned(),
+            series: Some("age".to_owned()),
+            off: Some(true),
+            min_psi: None,
+            false_alarms_per_month: None,
+        }],
+        about: vec![About {
+            model: "*".to_owned(),
+            owner: Some("risk team".to_owned()),
+            importances: [("amount".to_owned(), 0.4)].into(),
+        }],
+    }
+}
+
+fn samples() -> [(&'static str, Record); 8] {
     let chain = empty_delta().chain;
-    let second = Length::SECOND;
     let sums = full_delta().accounting;
     let key = ModelKey::new(Name::new("fraud").unwrap(), Name::new("7").unwrap());
     [
@@ -262,6 +295,14 @@ fn samples() -> [(&'static str, Record); 6] {
         (
             "activate",
             Record::Activate {
+                key: key.clone(),
+                artifact: b"ARROW1 and so on".to_vec(),
+                natural: Vec::new(),
+            },
+        ),
+        (
+            "activate_natural",
+            Record::Activate {
                 key,
                 artifact: b"ARROW1 and so on".to_vec(),
                 natural: b"{}".to_vec(),
@@ -269,33 +310,11 @@ fn samples() -> [(&'static str, Record); 6] {
         ),
         (
             "configure",
-            Record::Configure(Configuration {
-                windows: vec![Length::HOUR, Length::DAY],
-                keep: Some(Length::DAY.times(30)),
-                lateness: Length::MINUTE,
-                wait_max: Length::MINUTE.times(10),
-                silent_after: second.times(604_800),
-                models_max: 1_000,
-                models_allow: vec!["fraud*".to_owned()],
-                loose_series_max: 200,
-                alerts: Alerting {
-                    false_alarms_per_month: 0.5,
-                    min_psi: 0.02,
-                    baseline: BaselineChoice::HourOfDay,
-                    rules: vec![AlertRule {
-                        model: "fraud*".to_owned(),
-                        series: Some("age".to_owned()),
-                        off: Some(true),
-                        min_psi: None,
-                        false_alarms_per_month: None,
-                    }],
-                    about: vec![About {
-                        model: "*".to_owned(),
-                        owner: Some("risk team".to_owned()),
-                        importances: [("amount".to_owned(), 0.4)].into(),
-                    }],
-                },
-            }),
+            Record::Configure(configuration(Alerting::default())),
+        ),
+        (
+            "configure_alerts",
+            Record::Configure(configuration(alerting())),
         ),
         (
             "anchor",
