@@ -163,7 +163,8 @@ fn event(line: &mut String, at: u64, random: &mut Random) -> Outcome<()> {
     line.clear();
     write!(
         line,
-        "{{\"model\":\"flight-delay\",\"version\":\"1\",\"ts\":\"2026-03-{:02}T{:02}:{:02}:{:02}Z\",\
+        "{{\"model\":\"flight-delay\",\"version\":\"1\",\
+         \"ts\":\"2026-03-{:02}T{:02}:{:02}:{:02}Z\",\
          \"request_id\":\"{at}\",\"features\":{{\"sched_dep_time\":{},\"sched_arr_time\":{},\
          \"carrier\":\"{carrier}\",\"origin\":\"JFK\",\"dest\":\"{dest}\",\"tailnum\":\"N{}\",",
         1 + at / 86_400,
@@ -178,7 +179,8 @@ fn event(line: &mut String, at: u64, random: &mut Random) -> Outcome<()> {
         line,
         "\"distance\":{},\"air_time\":{},\"dep_delay\":{},\"month\":{},\"day_of_week\":{},\
          \"hour\":{},\"temp\":{}.{:02},\"dewp\":{}.{:02},\"humid\":{}.{:02},\
-         \"wind_speed\":{}.{:05},\"wind_gust\":null,\"precip\":0.0,\"pressure\":{}.{},\"visib\":10.0}},",
+         \"wind_speed\":{}.{:05},\"wind_gust\":null,\"precip\":0.0,\"pressure\":{}.{},\
+         \"visib\":10.0}},",
         80 + pick(4_900),
         20 + pick(600),
         pick(120),
@@ -243,7 +245,7 @@ fn fill(kafka: &Kafka, events: u64, codec: &str) -> Outcome<()> {
             producer.poll(Duration::ZERO);
         }
     }
-    producer.flush(Duration::from_secs(120))?;
+    producer.flush(Duration::from_mins(2))?;
     println!(
         "{events} events of {} bytes on average, {codec}, {PARTITIONS} partitions\n",
         bytes / events
@@ -317,8 +319,9 @@ fn serve(
     let dir = tempfile::tempdir()?;
     let port = free_port()?;
     let config = format!(
-        "[kafka]\nbrokers = \"{}\"\n[[source]]\ntopics = [\"{TOPIC}\"]\ngroup = \"driftd-{round}\"\n\
-         workers = {WORKERS}\n[state]\nhome = \"embedded\"\ndir = \"{}\"\n[reference]\nurl = \"{}\"\n\
+        "[kafka]\nbrokers = \"{}\"\n[[source]]\ntopics = [\"{TOPIC}\"]\n\
+         group = \"driftd-{round}\"\nworkers = {WORKERS}\n[state]\nhome = \"embedded\"\n\
+         dir = \"{}\"\n[reference]\nurl = \"{}\"\n\
          [http]\nlisten = \"127.0.0.1:{port}\"\n[log]\nlevel = \"warn\"\n",
         kafka.bootstrap,
         dir.path().join("state").display(),
@@ -334,7 +337,7 @@ fn serve(
             .spawn()?,
     );
     let pid = driftd.0.id().to_string();
-    let (mut first, deadline) = (None, Instant::now() + Duration::from_secs(600));
+    let (mut first, deadline) = (None, Instant::now() + Duration::from_mins(10));
     loop {
         let rows = rows(port).unwrap_or(0);
         if rows > 0 && first.is_none() {

@@ -14,6 +14,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -240,6 +241,15 @@ impl Daemon {
         let sources: Result<Vec<Source>, SourceError> = blocking(start, "source").await?;
         self.sources = sources?;
         let status: Vec<_> = self.sources.iter().map(Source::watch).collect();
+        let failed: Vec<_> = self
+            .sources
+            .iter()
+            .map(Source::dead_letters_failed)
+            .collect();
+        self.shared.set_dead_letters_failed(move || {
+            let counts = failed.iter().map(|count| count.load(Ordering::Relaxed));
+            counts.sum()
+        });
         self.shared.set_source(move || {
             status
                 .iter()

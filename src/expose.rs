@@ -119,6 +119,7 @@ type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 struct Local {
     partitions: Ask<Vec<PartitionView>>,
     append_errors: Ask<u64>,
+    dead_letters_failed: Ask<u64>,
     fold_lag: Ask<Option<u64>>,
 }
 
@@ -149,6 +150,7 @@ impl Shared {
             local: RwLock::new(Local {
                 partitions: Arc::new(Vec::new),
                 append_errors: Arc::new(|| 0),
+                dead_letters_failed: Arc::new(|| 0),
                 fold_lag: Arc::new(|| None),
             }),
             compute: Arc::new(Semaphore::new(COMPUTE_MAX)),
@@ -183,6 +185,11 @@ impl Shared {
     /// Says how to ask for the number of failed appends to the state log.
     pub fn set_append_errors(&self, errors: impl Fn() -> u64 + Send + Sync + 'static) {
         self.set_local(|local| local.append_errors = Arc::new(errors));
+    }
+
+    /// Says how to ask for the number of rejected records that could not be copied.
+    pub fn set_dead_letters_failed(&self, failed: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.set_local(|local| local.dead_letters_failed = Arc::new(failed));
     }
 
     /// Says how to ask for the records of the state log not folded yet, where that is known.

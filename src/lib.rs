@@ -30,21 +30,6 @@
 //!   rest.
 //! - No queue, map, retry or label set is without a named bound.
 
-#![cfg_attr(
-    test,
-    expect(
-        clippy::too_many_lines,
-        clippy::cast_possible_truncation,
-        clippy::cast_possible_wrap,
-        clippy::string_slice,
-        clippy::type_complexity,
-        clippy::needless_for_each,
-        clippy::semicolon_if_nothing_returned,
-        clippy::format_collect,
-        reason = "tables of cases are long, and their numbers small"
-    )
-)]
-
 pub mod alert;
 pub mod app;
 pub mod board;

@@ -15,7 +15,7 @@
 //! [`crate::statelog::chain`], where reading begins in `place`, what a partition needs in `lane`.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -151,6 +151,11 @@ impl Source {
     /// What shows the partitions to others.
     pub fn watch(&self) -> Watch {
         self.watch.clone()
+    }
+
+    /// How many rejected records could not be copied so far; to be read at any time.
+    pub fn dead_letters_failed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.shared.tolls.dead_letters_failed)
     }
 
     /// What it has cost so far to be exact.

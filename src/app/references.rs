@@ -120,7 +120,9 @@ impl References {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                event = heard.recv() => if event.is_none() { return Err(ReferencesError::FoldEnded) },
+                event = heard.recv() => {
+                    event.ok_or(ReferencesError::FoldEnded)?;
+                }
                 _ = ticks.tick(), if self.store.is_some() => {
                     if let Err(error) = self.look().await {
                         let cause = crate::telemetry::error_chain(&error);
@@ -151,7 +153,8 @@ impl References {
                     }
                     Ok(None) => {}
                     Err(error) => {
-                        tracing::warn!(path = found.path, %error, "reference not appended, trying again");
+                        let path = found.path;
+                        tracing::warn!(path, %error, "reference not appended, trying again");
                         continue;
                     }
                 },

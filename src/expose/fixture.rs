@@ -79,6 +79,52 @@ fn drifted(row: u32) -> [(Role, &'static str, Value<'static>); 4] {
     })
 }
 
+/// The values of a row of `fraud`.
+fn of_fraud(row: u32, at: Timestamp) -> Vec<(Role, &'static str, Value<'static>)> {
+    let drift = at >= time("2026-11-23T11:00:00Z");
+    let mut series = if drift { drifted(row) } else { values(row) }.to_vec();
+    let extra = Value::Text(["a", "b"][row as usize % 2]);
+    series.push((Role::Feature, "extra", extra));
+    series
+}
+
+/// Counts a row with these values, which say by their name whose it is.
+fn add(
+    tally: &mut Tally,
+    router: &mut Router,
+    names: &mut Names,
+    (series, at): (&[(Role, &'static str, Value<'static>)], Timestamp),
+) {
+    let values: Vec<_> = series
+        .iter()
+        .map(|(role, name, value)| (names.intern(*role, name).unwrap(), *value))
+        .collect();
+    let carried = Carried::NONE.with(Carrier::Features);
+    let (model, version, carried) = if series.iter().any(|(_, name, _)| *name == HOSTILE) {
+        (HOSTILE, HOSTILE, carried)
+    } else {
+        ("fraud", "7", carried.with(Carrier::Prediction))
+    };
+    let row = Row {
+        model,
+        version,
+        at,
+        request_id: None,
+        carried,
+        values: &values,
+        unnamed: 0,
+    };
+    tally.add(router, names, &row, Some(at));
+}
+
+fn seen(offset: i64, at: Timestamp) -> Seen {
+    Seen {
+        offset,
+        timestamp: Some(at),
+        hash: 0,
+    }
+}
+
 pub(super) fn config() -> Configuration {
     Configuration {
         windows: vec![Length::HOUR, Length::HOUR.times(6)],
@@ -185,58 +231,16 @@ impl Log {
         let start = self.head;
         for row in 0..minutes * 10 {
             let at = from + Length::SECOND.times(6).times(row.max(1));
-            let drift = at >= time("2026-11-23T11:00:00Z");
-            let mut series = if drift { drifted(row) } else { values(row) }.to_vec();
-            series.push((
-                Role::Feature,
-                "extra",
-                Value::Text(["a", "b"][row as usize % 2]),
-            ));
-            let hostile = row % 10 == 3;
-            if hostile {
-                series = vec![(Role::Feature, HOSTILE, Value::Number(f64::from(row % 5)))];
-            }
-            let values: Vec<_> = series
-                .into_iter()
-                .map(|(role, name, value)| (names.intern(role, name).unwrap(), value))
-                .collect();
-            let (model, version) = if hostile {
-                (HOSTILE, HOSTILE)
+            let series = if row % 10 == 3 {
+                vec![(Role::Feature, HOSTILE, Value::Number(f64::from(row % 5)))]
             } else {
-                ("fraud", "7")
+                of_fraud(row, at)
             };
-            let carried = Carried::NONE.with(Carrier::Features);
-            let carried = if hostile {
-                carried
-            } else {
-                carried.with(Carrier::Prediction)
-            };
-            let row = Row {
-                model,
-                version,
-                at,
-                request_id: None,
-                carried,
-                values: &values,
-                unnamed: 0,
-            };
-            tally.add(&mut router, &names, &row, Some(at));
-            tally.record(
-                Seen {
-                    offset: self.head,
-                    timestamp: Some(at),
-                    hash: 0,
-                },
-                Ok(1),
-                pane,
-            );
+            add(&mut tally, &mut router, &mut names, (&series, at));
+            tally.record(seen(self.head, at), Ok(1), pane);
             self.head += 1;
         }
-        let bad = Seen {
-            offset: self.head,
-            timestamp: Some(to - Length::MINUTE),
-            hash: 0,
-        };
+        let bad = seen(self.head, to - Length::MINUTE);
         tally.record(bad, Err(Reject::Malformed), pane);
         tally.lose(3);
         self.head += 4;

@@ -274,7 +274,9 @@ mod tests {
         /// Adding sparse counts equals adding the dense vectors.
         #[test]
         fn sparse_sums_equal_dense_sums(
-            adds in prop::collection::vec(prop::collection::btree_map(0_u32..40, 1_u64..9, 0..20), 0..8),
+            adds in prop::collection::vec(
+                prop::collection::btree_map(0_u32..40, 1_u64..9, 0..20), 0..8
+            ),
         ) {
             let mut sparse = Cells::default();
             let mut dense = [0; 40];

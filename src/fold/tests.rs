@@ -163,7 +163,12 @@ proptest! {
     #[test]
     fn every_record_is_counted_once(
         steps in prop::collection::vec(
-            (0..2_i32, 0..30_i64, prop::sample::select(vec![Fault::None, Fault::Lost, Fault::Twice, Fault::Late]), any::<bool>()),
+            (
+                0..2_i32,
+                0..30_i64,
+                prop::sample::select(vec![Fault::None, Fault::Lost, Fault::Twice, Fault::Late]),
+                any::<bool>(),
+            ),
             0..40,
         ),
     ) {

@@ -237,7 +237,10 @@ impl CategoryBins {
 
     /// Whether these can be the bins of booleans.
     pub(super) fn are_boolean(&self) -> bool {
-        let boolean = |category: &Category| matches!(category, Category::Text(text) if matches!(&**text, "false" | "true"));
+        let boolean = |category: &Category| match category {
+            Category::Text(text) => matches!(&**text, "false" | "true"),
+            Category::Hashed(_) => false,
+        };
         self.hash == CategoryHash::Open
             && self.others.is_empty()
             && self.categories.iter().all(boolean)

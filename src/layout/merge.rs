@@ -124,7 +124,9 @@ mod tests {
         /// The merge partitions the cells into runs, is what the rule says, and stays in bounds.
         #[test]
         fn the_merge_is_adjacent_bounded_and_as_the_naive_one(
-            cells in prop::collection::vec((prop_oneof![Just(0), 0_u64..40, 0_u64..4000], any::<bool>()), 1..500)
+            cells in prop::collection::vec(
+                (prop_oneof![Just(0), 0_u64..40, 0_u64..4000], any::<bool>()), 1..500
+            )
         ) {
             let (counts, points): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
             let merge = for_tests(&counts, &points);

@@ -182,7 +182,8 @@ proptest! {
             }
             prop_assert_eq!(series.display_edges().len() + 1, series.display_bins().max(1)
                 - if series.kind() == Kind::Numeric { 0 } else { series.display_bins() - 1 });
-            for value in [Value::Number(x), Value::Text(&text), Value::Bool(truth), Value::Missing] {
+            let (number, text) = (Value::Number(x), Value::Text(&text));
+            for value in [number, text, Value::Bool(truth), Value::Missing] {
                 prop_assert!(series.cell_of(value) < series.cells());
             }
         }

@@ -140,20 +140,20 @@ fn refused(cases: &[Case]) {
 fn a_header_that_cannot_be_is_refused() {
     refused(&[
         (ReferenceError::Rows(ROWS_MAX + 1), |r| {
-            r.header.rows = ROWS_MAX + 1
+            r.header.rows = ROWS_MAX + 1;
         }),
         (ReferenceError::Times, |r| r.header.first_event = None),
         (ReferenceError::Times, |r| {
-            r.header.first_event = Some(Timestamp::MAX)
+            r.header.first_event = Some(Timestamp::MAX);
         }),
         (ReferenceError::Timezone("Mars".into()), |r| {
-            r.header.timezone = Some("Mars".into())
+            r.header.timezone = Some("Mars".into());
         }),
         (ReferenceError::Convention("x".into()), |r| {
-            r.header.convention = "x".into()
+            r.header.convention = "x".into();
         }),
         (ReferenceError::Carried(Carrier::Status), |r| {
-            r.carried[3] = 301
+            r.carried[3] = 301;
         }),
     ]);
     assert!(changed(|_| {}).is_ok());
@@ -194,11 +194,11 @@ fn hours_that_do_not_add_up_are_refused() {
     refused(&[
         (ReferenceError::Hours, |r| r.blocks.reverse()),
         (ReferenceError::Hours, |r| {
-            r.blocks[0].start = Timestamp::from_millis(1)
+            r.blocks[0].start = Timestamp::from_millis(1);
         }),
         (ReferenceError::HourCounts, |r| r.blocks[0].cells[0].1 += 1),
         (ReferenceError::HourCounts, |r| {
-            r.blocks[0].cells[0].0 = u32::MAX
+            r.blocks[0].cells[0].0 = u32::MAX;
         }),
         (ReferenceError::HourCounts, |r| r.blocks[0].carried[0] -= 1),
         (ReferenceError::HourCounts, |r| {

@@ -265,7 +265,7 @@ impl ConsumerContext for Listener {}
 
 /// Passes on a line of librdkafka's own log. It repeats itself at every retry of an outage, so it
 /// is for those who look for it; outages themselves are reported by [`super::health::Health`].
-pub(super) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
+pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
     if matches!(level, RDKafkaLogLevel::Debug) {
         tracing::trace!(target: "librdkafka", facility, message);
     } else {

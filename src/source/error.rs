@@ -159,7 +159,8 @@ mod tests {
     fn a_reason_is_without_notes_for_developers() {
         for (reason, text) in [
             (
-                "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+                "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused \
+                 (after 0ms in state CONNECT)",
                 "localhost:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused",
             ),
             ("1/1 brokers are down", "1/1 brokers are down"),

@@ -19,14 +19,12 @@ use crate::statelog::{AppendError, Failed};
 use crate::tally::{Range, Router, Seen, Tally};
 use crate::time::Length;
 
+mod pace;
+
+pub(super) use self::pace::Pace;
+
 /// Records of one delta; at the bound it is finished early.
 const RECORDS_MAX: u64 = 500_000;
-
-/// How often a lane with nothing to say appends that it is at the end, so that time passes.
-const AT_END_INTERVAL_MS: u64 = 60_000;
-
-/// How long counts wait in a lane that is at the end, so that windows close soon.
-const AT_END_FLUSH_MS: u64 = 1_000;
 
 /// How long a delta waits when the state log had no room for it.
 const RETRY_MS: u64 = 50;
@@ -51,14 +49,6 @@ impl Stopped {
             Self::Unwritable => "unwritable",
         }
     }
-}
-
-/// When a lane has to finish a delta.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
-    pub(super) flush_ms: u64,
-    /// Counters of one lane; at the bound its delta is finished early.
-    pub(super) counters_max: usize,
 }
 
 /// Who writes: part of every delta.
@@ -237,41 +227,6 @@ impl Lane {
         } else {
             self.maybe_end = Some(MaybeEnd(Some(now)));
         }
-    }
-
-    /// Whether it is time to finish a delta, an empty one included.
-    fn is_due(&self, pace: Pace, now_ms: u64) -> bool {
-        let at_end_ms = pace.flush_ms.min(AT_END_FLUSH_MS);
-        let waited_ms = |since: u64| now_ms.saturating_sub(since);
-        match self.since_ms {
-            Some(since) => {
-                let wait_ms = if self.at_end {
-                    at_end_ms
-                } else {
-                    pace.flush_ms
-                };
-                waited_ms(since) >= wait_ms || self.is_over(pace)
-            }
-            None if self.at_end && !self.writer.is_busy() => self
-                .said_end_ms
-                .is_none_or(|said| waited_ms(said) >= AT_END_INTERVAL_MS),
-            None => false,
-        }
-    }
-
-    /// Whether the tally is as large as a delta may be.
-    fn is_over(&self, pace: Pace) -> bool {
-        self.tally.size() >= pace.counters_max || self.tally.records() >= self.bound.get()
-    }
-
-    /// Whether nothing more may be counted now, since what is counted cannot be finished.
-    pub(super) fn is_blocked(&self, pace: Pace) -> bool {
-        self.is_over(pace) && !self.writer.may_seal()
-    }
-
-    /// Whether [`Self::seal`] is to be called now.
-    pub(super) fn wants_seal(&self, pace: Pace, now_ms: u64) -> bool {
-        self.writer.may_seal() && self.stopped.is_none() && self.is_due(pace, now_ms)
     }
 
     /// Whether there are counts that are not in a delta yet.

@@ -26,8 +26,13 @@ const SILENCE_MS: u64 = 60_000;
 /// Copies that wait for the brokers; further ones are not made.
 const COPIES_MAX: usize = 10_000;
 
-/// KiB of copies that wait for the brokers; further ones are not made.
-const COPIES_KIB_MAX: usize = 65_536;
+/// KiB of copies that wait for the brokers; further ones are not made. So much may be one record
+/// too: more than the 100 MB (`receive.message.max.bytes`) that a consumer reads at once.
+const COPIES_KIB_MAX: usize = 131_072;
+
+/// What suits copies, unless the operator says otherwise. Records are rejected for their size too,
+/// and few topics take those that were compressed when they came in any other form.
+const PREFERRED: (&str, &str) = ("compression.type", "zstd");
 
 /// How long the last copies may take when the source stops.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
@@ -70,7 +75,6 @@ impl RejectLog {
 pub(super) struct DeadLetters {
     topic: String,
     producer: ThreadedProducer<Copies>,
-    failed: Arc<AtomicU64>,
 }
 
 impl DeadLetters {
@@ -84,13 +88,17 @@ impl DeadLetters {
         config.set("acks", "all").set("statistics.interval.ms", "0");
         config.set("queue.buffering.max.messages", COPIES_MAX.to_string());
         config.set("queue.buffering.max.kbytes", COPIES_KIB_MAX.to_string());
+        // the topic says what is too large for it; what is not asked cannot say yes
+        config.set("message.max.bytes", (COPIES_KIB_MAX * 1024).to_string());
+        if config.get(PREFERRED.0).is_none() {
+            config.set(PREFERRED.0, PREFERRED.1);
+        }
         let producer = config
-            .create_with_context(Copies(Arc::clone(&failed)))
+            .create_with_context(Copies { failed })
             .map_err(|error| SourceError::of_client(&error))?;
         Ok(Self {
             topic: topic.to_owned(),
             producer,
-            failed,
         })
     }
 
@@ -113,8 +121,8 @@ impl DeadLetters {
         record.key = message.key();
         record.payload = message.payload();
         record.timestamp = message.timestamp().to_millis();
-        if self.producer.send(record).is_err() {
-            self.failed.fetch_add(1, Ordering::Relaxed);
+        if let Err((error, _)) = self.producer.send(record) {
+            self.producer.context().failed(&error);
         }
     }
 }
@@ -136,7 +144,19 @@ impl std::fmt::Debug for DeadLetters {
 }
 
 /// Counts the copies that did not arrive.
-struct Copies(Arc<AtomicU64>);
+struct Copies {
+    failed: Arc<AtomicU64>,
+}
+
+impl Copies {
+    /// A copy did not arrive: counted, and said at the first, second, fourth, eighth..
+    fn failed(&self, error: &KafkaError) {
+        let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        if failed.is_power_of_two() {
+            tracing::warn!(failed, %error, "a rejected record is not copied");
+        }
+    }
+}
 
 impl ClientContext for Copies {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -152,8 +172,8 @@ impl ProducerContext for Copies {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if result.is_err() {
-            self.0.fetch_add(1, Ordering::Relaxed);
+        if let Err((error, _)) = result {
+            self.failed(error);
         }
     }
 }

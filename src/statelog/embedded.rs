@@ -289,7 +289,8 @@ impl Writer {
             let committed = write(&self.database, self.next, time, &batch);
             if let Err(error) = committed {
                 self.errors.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                tracing::error!(%error, records = batch.len(), "state log not written, trying again");
+                let records = batch.len();
+                tracing::error!(%error, records, "state log not written, trying again");
                 for queued in &batch {
                     queued.failed.set();
                 }

@@ -9,19 +9,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rdkafka::admin::TopicReplication;
-use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier};
-use rdkafka::client::{ClientContext, DefaultClientContext};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use self::topic::provide;
 use crate::config;
-use crate::source::admin::client_config;
+use crate::source::admin::{client_config, log_line};
 use crate::statelog::{AppendError, Entry, Failed, RECORD_BYTES_MAX, Read};
 use crate::time::Timestamp;
+
+mod topic;
 
 /// How long one question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -34,25 +36,6 @@ const QUEUE_MAX: (&str, &str) = ("10000", "65536");
 
 /// How long queued appends get at the end of the process.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// What the topic must be like, and why it matters.
-const MUST_BE: [(&str, &str, &str); 3] = [
-    (
-        "message.timestamp.type",
-        "LogAppendTime",
-        "the log's time is the only clock of the fold",
-    ),
-    (
-        "cleanup.policy",
-        "delete",
-        "compaction would take records away",
-    ),
-    (
-        "retention.ms",
-        "-1",
-        "driftd must be able to read all of it",
-    ),
-];
 
 /// Why the topic cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +52,7 @@ pub enum KafkaLogError {
     /// The topic cannot be made.
     #[error(
         "the topic `{topic}` does not exist and cannot be made ({reason}): make it with one \
-             partition, message.timestamp.type=LogAppendTime and retention.ms=-1, or allow driftd to"
+         partition, message.timestamp.type=LogAppendTime and retention.ms=-1, or allow driftd to"
     )]
     NotMade {
         /// The topic.
@@ -80,7 +63,7 @@ pub enum KafkaLogError {
     /// The topic has more than one partition.
     #[error(
         "the topic `{topic}` has {partitions} partitions, but a state log has one order: use a \
-             topic with one partition"
+         topic with one partition"
     )]
     Partitions {
         /// The topic.
@@ -91,7 +74,7 @@ pub enum KafkaLogError {
     /// The topic has a setting that breaks the log.
     #[error(
         "the topic `{topic}` has {setting}={found}, but it must be {wanted}: {why}; change it \
-             with kafka-configs"
+         with kafka-configs"
     )]
     Setting {
         /// The topic.
@@ -108,7 +91,7 @@ pub enum KafkaLogError {
     /// The start of the log is gone.
     #[error(
         "the topic `{topic}` begins at offset {low}: records before it are gone, and the counts \
-             with them; delete the topic to begin anew"
+         with them; delete the topic to begin anew"
     )]
     Trimmed {
         /// The topic.
@@ -119,7 +102,7 @@ pub enum KafkaLogError {
     /// The log became shorter, or another one.
     #[error(
         "the topic `{topic}` was deleted or truncated while it was read: start driftd again to \
-             fold it from its beginning"
+         fold it from its beginning"
     )]
     Replaced {
         /// The topic.
@@ -135,7 +118,31 @@ struct Deliveries {
     errors: Arc<AtomicU64>,
 }
 
-impl ClientContext for Deliveries {}
+/// A client whose troubles come out as results of what is asked of it. What librdkafka says
+/// besides, such as that the end of the log was reached, is for those who look for it.
+struct Mute;
+
+impl ClientContext for Mute {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "a client of the state log is in trouble");
+    }
+}
+
+impl ConsumerContext for Mute {}
+
+impl ClientContext for Deliveries {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log_line(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the producer of the state log is in trouble");
+    }
+}
 
 impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Failed>;
@@ -197,7 +204,7 @@ impl Drop for Appender {
 
 /// Where records come out.
 pub struct Reader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Mute>,
     topic: String,
     /// The next offset that can come.
     next: i64,
@@ -290,7 +297,7 @@ pub fn open(kafka: &config::Kafka, topic: &str) -> Result<(Appender, Reader), Ka
         .set("allow.auto.create.topics", "false")
         .set("fetch.wait.max.ms", "100")
         .set("queued.max.messages.kbytes", "65536");
-    let consumer: BaseConsumer = config.create().map_err(failed)?;
+    let consumer: BaseConsumer<Mute> = config.create_with_context(Mute).map_err(failed)?;
     provide(kafka, &consumer, topic)?;
     let (low, end) = consumer
         .fetch_watermarks(topic, 0, TIMEOUT)
@@ -339,114 +346,4 @@ pub fn open(kafka: &config::Kafka, topic: &str) -> Result<(Appender, Reader), Ka
             append_time,
         },
     ))
-}
-
-/// Makes the topic where it is not there, and checks it where it is.
-fn provide(
-    kafka: &config::Kafka,
-    consumer: &BaseConsumer,
-    topic: &str,
-) -> Result<(), KafkaLogError> {
-    let failed = |source| KafkaLogError::Kafka {
-        topic: topic.to_owned(),
-        source,
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let admin: AdminClient<DefaultClientContext> = client_config(kafka).create().map_err(failed)?;
-    let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(failed)?;
-    let is_there = metadata.topics().iter().any(|known| known.name() == topic);
-    if !is_there {
-        runtime.block_on(make(&admin, topic, metadata.brokers().len()))?;
-    }
-    let metadata = consumer
-        .fetch_metadata(Some(topic), TIMEOUT)
-        .map_err(failed)?;
-    let partitions = metadata
-        .topics()
-        .first()
-        .map_or(0, |topic| topic.partitions().len());
-    if partitions > 1 {
-        return Err(KafkaLogError::Partitions {
-            topic: topic.to_owned(),
-            partitions,
-        });
-    }
-    if is_there {
-        runtime.block_on(verify(&admin, topic))
-    } else {
-        Ok(())
-    }
-}
-
-async fn make(
-    admin: &AdminClient<DefaultClientContext>,
-    topic: &str,
-    brokers: usize,
-) -> Result<(), KafkaLogError> {
-    let not_made = |reason: String| KafkaLogError::NotMade {
-        topic: topic.to_owned(),
-        reason,
-    };
-    let (replicas, in_sync) = if brokers >= 3 { (3, "2") } else { (1, "1") };
-    let bytes_max = (RECORD_BYTES_MAX + 4_096).to_string();
-    let mut new = NewTopic::new(topic, 1, TopicReplication::Fixed(replicas))
-        .set("min.insync.replicas", in_sync)
-        .set("unclean.leader.election.enable", "false")
-        .set("retention.bytes", "-1")
-        .set("max.message.bytes", &bytes_max);
-    for (setting, value, _) in MUST_BE {
-        new = new.set(setting, value);
-    }
-    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-    let made = admin.create_topics([&new], &options).await;
-    match made
-        .map_err(|error| not_made(error.to_string()))?
-        .into_iter()
-        .next()
-    {
-        // another instance was faster
-        Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
-            tracing::info!(topic, replicas, "state log made");
-            Ok(())
-        }
-        Some(Err((_, code))) => Err(not_made(code.to_string())),
-        None => Err(not_made("no answer".to_owned())),
-    }
-}
-
-/// Checks the settings of a topic that is there. A user who may not see them has to know.
-async fn verify(
-    admin: &AdminClient<DefaultClientContext>,
-    topic: &str,
-) -> Result<(), KafkaLogError> {
-    let resource = ResourceSpecifier::Topic(topic);
-    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
-    let described = admin.describe_configs([&resource], &options).await;
-    let described: Option<ConfigResource> = described
-        .ok()
-        .and_then(|mut described| described.pop())
-        .and_then(Result::ok);
-    let Some(described) = described else {
-        tracing::warn!(
-            topic,
-            "the settings of the state log's topic cannot be seen"
-        );
-        return Ok(());
-    };
-    for (setting, wanted, why) in MUST_BE {
-        let found = described.get(setting).and_then(|entry| entry.value.clone());
-        if let Some(found) = found.filter(|found| found != wanted) {
-            let topic = topic.to_owned();
-            return Err(KafkaLogError::Setting {
-                topic,
-                setting,
-                found,
-                wanted,
-                why,
-            });
-        }
-    }
-    Ok(())
 }

@@ -17,7 +17,11 @@ use crate::rig::{free_address, kafka, temp_dir, text};
 const DRIFTD: &str = env!("CARGO_BIN_EXE_driftd");
 
 /// How long anything may take that a test waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+
+/// How long Kafka waits for a daemon that was killed before its partitions go to the next one: as
+/// short as brokers allow.
+const SESSION_MS: u32 = 6_000;
 
 /// How many lines of its log a daemon shows when something went wrong.
 const LOG_LINES: usize = 40;
@@ -48,7 +52,10 @@ pub(crate) struct Setup<'a> {
 impl Setup<'_> {
     /// The configuration of a daemon that listens at `address` and may write to `dir`.
     fn to_toml(&self, address: SocketAddr, dir: &Path) -> String {
-        let plain = format!("brokers = [{:?}]", kafka().bootstrap());
+        let plain = format!(
+            "brokers = [{:?}]\nproperties = {{ \"session.timeout.ms\" = \"{SESSION_MS}\" }}",
+            kafka().bootstrap()
+        );
         let home = match self.home {
             Home::Kafka => format!("home = \"kafka\"\ntopic = \"state.{}\"", self.name),
             Home::Embedded => format!("home = \"embedded\"\ndir = {:?}", text(&dir.join("state"))),

@@ -149,7 +149,8 @@ fn sample(line: &str) -> Sample {
 #[test]
 fn a_page_of_metrics_is_read_with_labels_and_escapes() {
     let metrics = Metrics::of(
-        "# HELP a b\na{x=\"1\",y=\"q\\\"}\\n\"} 2\na{x=\"2\",y=\"\"} 3\nb 1e3\na{x=\"2\",y=\"z\"} 0\n",
+        "# HELP a b\na{x=\"1\",y=\"q\\\"}\\n\"} 2\na{x=\"2\",y=\"\"} 3\nb 1e3\n\
+         a{x=\"2\",y=\"z\"} 0\n",
     );
     assert_eq!(metrics.count("a", &[]), 5);
     assert_eq!(metrics.count("a", &[("y", "q\"}\n")]), 2);

@@ -15,7 +15,7 @@ use crate::poll::poll_until;
 use crate::rig::kafka;
 
 /// How long Kafka may take for one thing that is asked of it.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The largest record that topics of tests take.
 const RECORD_BYTES_MAX: &str = "4194304";

@@ -49,7 +49,8 @@ fn a_wrong_password_is_named() {
     let path = dir.path().join("driftd.toml");
     let table = secure("wrong");
     let toml = format!(
-        "[kafka]\n{table}\n[[source]]\ntopics = [\"codec.none\"]\n[http]\nlisten = \"127.0.0.1:0\"\n"
+        "[kafka]\n{table}\n[[source]]\ntopics = [\"codec.none\"]\n\
+         [http]\nlisten = \"127.0.0.1:0\"\n"
     );
     std::fs::write(&path, toml).expect("its directory can be written");
     let address = kafka().value("KAFKA_SASLSSL");

@@ -84,9 +84,15 @@ prop_compose! {
         outcomes in proptest::array::uniform5(count()),
     ) -> LooseCounts {
         let mut counts = LooseCounts::default();
-        numbers.iter().for_each(|(bin, n)| counts.add_number(*bin, *n));
-        texts.iter().for_each(|(text, n)| counts.add_text(text, *n));
-        (0..crowd).for_each(|i| counts.add_text(&format!("crowd {i}"), 1));
+        for (bin, n) in &numbers {
+            counts.add_number(*bin, *n);
+        }
+        for (text, n) in &texts {
+            counts.add_text(text, *n);
+        }
+        for i in 0..crowd {
+            counts.add_text(&format!("crowd {i}"), 1);
+        }
         // a crowd may have pushed some of the texts into the overflow
         counts.add_overflow(outcomes[0].saturating_sub(counts.overflow()));
         counts.add(Value::Bool(true), outcomes[1]);
@@ -356,10 +362,13 @@ fn deltas_are_small() {
     );
 }
 
+/// What is done to a delta, and what is said of it.
+type Spoiled = (fn(&mut Delta), &'static str);
+
 #[test]
 fn a_wrong_delta_is_not_written() {
     let good = dense_delta(2, 2, 3);
-    let cases: [(fn(&mut Delta), &str); 14] = [
+    let cases: [Spoiled; 14] = [
         (|d| d.to = d.from - 1, "range"),
         (|d| d.from = -1, "range"),
         (|d| d.chain.topic = Arc::from(""), "chain"),

@@ -342,86 +342,88 @@ fn names_are_percent_decoded_once() {
     assert_eq!((status, kind.as_str()), (400, "bad-path"));
 }
 
+/// A path, in which `{}` is [`FRAUD`]; the status, the kind of problem and a part of what is said.
+const WRONG: &[(&str, u16, &str, &str)] = &[
+    ("/nothing?x=1", 404, "unknown-path", "`/nothing`"),
+    (
+        "/api/v1/models?windw=1h",
+        400,
+        "bad-parameter",
+        "it takes: limit, after",
+    ),
+    (
+        "/api/v1/models?limit=10001",
+        400,
+        "bad-parameter",
+        "1 to 10000",
+    ),
+    (
+        "/api/v1/models/fraud/versions/8/scores",
+        404,
+        "unknown-model",
+        "/api/v1/models",
+    ),
+    (
+        "{}/scores?window=2h",
+        400,
+        "unknown-window",
+        "there are: 1h, 6h",
+    ),
+    (
+        "{}/scores?window=x",
+        400,
+        "bad-parameter",
+        "such as 30s, 5m, 6h or 7d",
+    ),
+    ("{}/scores?at=noon", 400, "bad-parameter", "RFC 3339"),
+    (
+        "{}/scores?sort=size",
+        400,
+        "bad-parameter",
+        "impact, name, psi",
+    ),
+    (
+        "{}/scores?after=zzz",
+        400,
+        "bad-parameter",
+        "start without it",
+    ),
+    (
+        "{}/scores?window=1h&at=2026-11-23T09:00:00Z",
+        400,
+        "not-kept",
+        "from 2026-11-23T10:10:00Z to 2026-11-23T12:10:00Z",
+    ),
+    (
+        "{}/series/none",
+        404,
+        "unknown-series",
+        "/api/v1/models/fraud/versions/7/scores",
+    ),
+    (
+        "{}/series/none/history",
+        404,
+        "unknown-series",
+        "/scores?window=1h",
+    ),
+    (
+        "{}/series/amount/history?step=15m",
+        400,
+        "bad-parameter",
+        "multiple of 10m",
+    ),
+    (
+        "/api/v1/models/idle/versions/1/scores?reference=baseline",
+        404,
+        "unknown-reference",
+        "it has training",
+    ),
+];
+
 #[test]
 fn what_is_wrong_is_said_with_what_to_do() {
     let server = Server::start(Some(fixture::board()));
-    let cases = [
-        ("/nothing?x=1", 404, "unknown-path", "`/nothing`"),
-        (
-            "/api/v1/models?windw=1h",
-            400,
-            "bad-parameter",
-            "it takes: limit, after",
-        ),
-        (
-            "/api/v1/models?limit=10001",
-            400,
-            "bad-parameter",
-            "1 to 10000",
-        ),
-        (
-            "/api/v1/models/fraud/versions/8/scores",
-            404,
-            "unknown-model",
-            "/api/v1/models",
-        ),
-        (
-            "{}/scores?window=2h",
-            400,
-            "unknown-window",
-            "there are: 1h, 6h",
-        ),
-        (
-            "{}/scores?window=x",
-            400,
-            "bad-parameter",
-            "such as 30s, 5m, 6h or 7d",
-        ),
-        ("{}/scores?at=noon", 400, "bad-parameter", "RFC 3339"),
-        (
-            "{}/scores?sort=size",
-            400,
-            "bad-parameter",
-            "impact, name, psi",
-        ),
-        (
-            "{}/scores?after=zzz",
-            400,
-            "bad-parameter",
-            "start without it",
-        ),
-        (
-            "{}/scores?window=1h&at=2026-11-23T09:00:00Z",
-            400,
-            "not-kept",
-            "from 2026-11-23T10:10:00Z to 2026-11-23T12:10:00Z",
-        ),
-        (
-            "{}/series/none",
-            404,
-            "unknown-series",
-            "/api/v1/models/fraud/versions/7/scores",
-        ),
-        (
-            "{}/series/none/history",
-            404,
-            "unknown-series",
-            "/scores?window=1h",
-        ),
-        (
-            "{}/series/amount/history?step=15m",
-            400,
-            "bad-parameter",
-            "multiple of 10m",
-        ),
-        (
-            "/api/v1/models/idle/versions/1/scores?reference=baseline",
-            404,
-            "unknown-reference",
-            "it has training",
-        ),
-    ];
-    for (path, status, kind, detail) in cases {
+    for &(path, status, kind, detail) in WRONG {
         let found = server.problem(&path.replace("{}", FRAUD));
         assert_eq!(
             (found.0, found.1.as_str()),

@@ -1,7 +1,8 @@
 //! What only this instance knows: there before the state log is folded, and different on each.
 
 use super::table::{
-    BUILD_INFO, CONSUMER_LAG, FOLD_LAG, PARTITION_STOPPED, READY, STATE_APPEND_ERRORS,
+    BUILD_INFO, CONSUMER_LAG, DEAD_LETTERS_FAILED, FOLD_LAG, PARTITION_STOPPED, READY,
+    STATE_APPEND_ERRORS,
 };
 use super::{Text, flag, real};
 use crate::expose::Local;
@@ -17,6 +18,11 @@ pub(super) fn write(page: &mut Text, local: &Local, ready: bool) {
     page.metric(
         &STATE_APPEND_ERRORS,
         [STATE_APPEND_ERRORS.sample(&[], real(errors))],
+    );
+    let failed = (local.dead_letters_failed)();
+    page.metric(
+        &DEAD_LETTERS_FAILED,
+        [DEAD_LETTERS_FAILED.sample(&[], real(failed))],
     );
     let lag = (local.fold_lag)();
     page.metric(&FOLD_LAG, lag.map(|lag| FOLD_LAG.sample(&[], real(lag))));

@@ -161,6 +161,8 @@ metrics! {
         "1 while this instance does not read the partition, for this reason.";
     STATE_APPEND_ERRORS, "state_append_errors_total", Counter, &[],
         "Appends to the state log by this instance that failed; they are tried again.";
+    DEAD_LETTERS_FAILED, "dead_letters_failed_total", Counter, &[],
+        "Rejected records that this instance could not copy to source.dead_letter_topic.";
     FOLD_LAG, "fold_lag_records", Gauge, &[],
         "Records of the state log that this instance has not folded yet.";
 }

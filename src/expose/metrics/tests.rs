@@ -78,7 +78,7 @@ fn sample(line: &str) -> Line {
             }
         };
         labels.insert(label.trim_start_matches(',').to_owned(), text);
-        rest = &quoted[end + 1..];
+        rest = quoted.split_at(end + 1).1;
     }
     (name.to_owned(), labels, value)
 }
@@ -108,6 +108,7 @@ fn local() -> Local {
         vec![partition.clone(), stopped]
     });
     shared.set_append_errors(|| 4);
+    shared.set_dead_letters_failed(|| 6);
     shared.set_fold_lag(|| Some(5));
     shared.local()
 }
@@ -217,6 +218,7 @@ fn before_the_log_is_folded_there_is_only_what_this_instance_knows() {
         [
             "driftd_build_info",
             "driftd_consumer_lag_records",
+            "driftd_dead_letters_failed_total",
             "driftd_fold_lag_records",
             "driftd_partition_stopped",
             "driftd_ready",

@@ -104,7 +104,8 @@ proptest! {
         );
         let mut ranked: Vec<_> = counts.iter().collect();
         ranked.sort_by_key(|(t, n)| (std::cmp::Reverse(**n), (*t).clone()));
-        let ranks: HashMap<_, _> = ranked.iter().enumerate().map(|(i, (t, _))| ((*t).clone(), i)).collect();
+        let ranks: HashMap<String, usize> =
+            (0..).zip(&ranked).map(|(i, (t, _))| ((*t).clone(), i)).collect();
         for t in asked.iter().chain(counts.keys()) {
             let cell = bins.cell_of(t);
             match ranks.get(t) {

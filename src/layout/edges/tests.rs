@@ -188,7 +188,9 @@ fn a_number() -> impl Strategy<Value = f64> {
 proptest! {
     /// bin_of(x) = #{ e < x }, for edges and numbers of any size.
     #[test]
-    fn the_search_counts_the_edges_below(mut edges in prop::collection::vec(a_number(), 0..600), x in a_number()) {
+    fn the_search_counts_the_edges_below(
+        mut edges in prop::collection::vec(a_number(), 0..600), x in a_number()
+    ) {
         edges.sort_by(f64::total_cmp);
         edges.dedup_by(|a, b| *a == *b);
         edges.truncate(EDGES_MAX);

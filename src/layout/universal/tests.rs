@@ -118,10 +118,13 @@ proptest! {
 
     /// Any order and any split give the same counts, and they are the naive ones.
     #[test]
-    fn counts_are_a_function_of_the_multiset(rows in added(), seed in any::<u64>(), cut in any::<prop::sample::Index>()) {
+    fn counts_are_a_function_of_the_multiset(
+        rows in added(), seed in any::<u64>(), cut in any::<prop::sample::Index>()
+    ) {
         let whole = count(&rows);
         let mut shuffled = rows.clone();
-        shuffled.sort_by_key(|(value, times)| xxh3_64(format!("{seed} {value:?} {times}").as_bytes()));
+        let place = |text: String| xxh3_64(text.as_bytes());
+        shuffled.sort_by_key(|(value, times)| place(format!("{seed} {value:?} {times}")));
         let (left, right) = shuffled.split_at(cut.index(shuffled.len() + 1));
         let (left, right) = (count(left), count(right));
         let (mut one, mut two) = (left.clone(), right.clone());
@@ -146,7 +149,8 @@ proptest! {
         let edges = Edges::new(edges).unwrap();
         let all = vec![0; edges.bins()];
         let bins = NumericBins::new(edges, all.clone(), all).unwrap();
-        let series = SeriesLayout::new("x", Role::Feature, Kind::Numeric, Bins::Numeric(bins)).unwrap();
+        let bins = Bins::Numeric(bins);
+        let series = SeriesLayout::new("x", Role::Feature, Kind::Numeric, bins).unwrap();
         let mut counts = LooseCounts::default();
         let mut cells = vec![0; series.cells()];
         for x in &numbers {

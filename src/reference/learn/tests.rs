@@ -108,7 +108,8 @@ proptest! {
         let layout = layout_of(&counts);
         for x in values.iter().chain(&later).filter(|x| x.is_finite()) {
             let upper = grid_bounds(grid_of(*x)).1.min(f64::MAX);
-            prop_assert_eq!(layout.cell_of(Value::Number(*x)), layout.cell_of(Value::Number(upper)));
+            let cell = |x: f64| layout.cell_of(Value::Number(x));
+            prop_assert_eq!(cell(*x), cell(upper));
         }
         let rows = values.len() as u64;
         let learn_of = |counts| {

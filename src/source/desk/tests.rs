@@ -207,8 +207,11 @@ impl Client {
     }
 }
 
+/// Rows by partition and model, values by series, records rejected.
+type Counts = (BTreeMap<(i32, String), u64>, BTreeMap<String, u64>, u64);
+
 /// What a naive count of the whole topic says.
-fn naive() -> (BTreeMap<(i32, String), u64>, BTreeMap<String, u64>, u64) {
+fn naive() -> Counts {
     let (mut rows, mut values, mut rejected) = (BTreeMap::new(), BTreeMap::new(), 0);
     for partition in 0..PARTITIONS {
         for offset in 0..OFFSETS {
@@ -249,18 +252,18 @@ fn run(seed: u64) -> Fold {
         });
     }
     let mut state = seed;
-    let mut random = |n: u64| {
+    let mut random = |n: u32| {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % n
+        u32::try_from((state >> 33) % u64::from(n)).unwrap()
     };
     for step in 0..200_000 {
         let now_ms = step * 3;
         match random(40) {
             0 => shape(&door, 100),
             1 => {
-                let partition = random(3) as i32;
+                let partition = random(3).cast_signed();
                 if let Some(head) = door.head(&chain(partition)) {
                     desk.revoked(&(TOPIC.into(), partition));
                     let assigned = Assigned {
@@ -273,8 +276,8 @@ fn run(seed: u64) -> Fold {
             }
             2 => zombie(
                 &fold,
-                random(3) as i32,
-                random(OFFSETS.unsigned_abs()) as i64,
+                random(3).cast_signed(),
+                random(u32::try_from(OFFSETS).unwrap()).into(),
             ),
             3..=9 => {
                 fold.lock().unwrap().fold(&door, 2);
@@ -286,7 +289,7 @@ fn run(seed: u64) -> Fold {
                 desk.keep(&common, &tolls, now_ms);
                 client.steer(&mut desk);
             }
-            _ => client.deliver(&mut desk, random(3) as i32, now_ms),
+            _ => client.deliver(&mut desk, random(3).cast_signed(), now_ms),
         }
         let fold = fold.lock().unwrap();
         if fold.heads.values().filter(|head| **head >= OFFSETS).count() == 3 {

@@ -63,6 +63,11 @@ impl Random {
         (z ^ (z >> 31)) % n
     }
 
+    /// An index below `n`.
+    fn index(&mut self, n: usize) -> usize {
+        usize::try_from(self.below(n as u64)).unwrap()
+    }
+
     fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
@@ -111,11 +116,7 @@ impl World {
 
     fn step(&mut self) {
         self.now_ms += self.random.below(3_000);
-        let who = if self.chaos {
-            self.random.below(2) as usize
-        } else {
-            0
-        };
+        let who = if self.chaos { self.random.index(2) } else { 0 };
         match self.random.below(if self.chaos { 9 } else { 5 }) {
             0 | 1 => self.read(who),
             2 => self.flush(who),
@@ -136,7 +137,7 @@ impl World {
     }
 
     fn read(&mut self, who: usize) {
-        let (awake, count) = (self.awake(who), self.random.below(6) as usize);
+        let (awake, count) = (self.awake(who), self.random.index(6));
         let worker = &mut self.workers[who];
         if !awake {
             return;
@@ -204,7 +205,7 @@ impl World {
         if self.network.is_empty() {
             return;
         }
-        let next = self.random.below(self.network.len() as u64) as usize;
+        let next = self.random.index(self.network.len());
         let delta = self.network.swap_remove(next);
         let accepted = self.fold.take(&delta);
         if !(self.chaos && self.random.one_in(6)) {

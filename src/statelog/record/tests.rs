@@ -332,8 +332,8 @@ fn samples() -> [(&'static str, Record); 8] {
 /// Bytes as lines of hexadecimal digits, or as they are where they are text.
 fn to_golden(bytes: &[u8]) -> String {
     bytes.chunks(40).fold(String::new(), |text, line| {
-        let digits: String = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        text + &digits + "\n"
+        let digits = line.iter().map(|byte| format!("{byte:02x}"));
+        text + &digits.collect::<Vec<_>>().concat() + "\n"
     })
 }
 

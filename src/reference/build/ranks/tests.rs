@@ -116,7 +116,9 @@ proptest! {
     ) {
         let mut many = Vec::new();
         for turn in 0..times {
-            many.extend(values.iter().map(|x: &f64| if x.fract() == 0.0 { *x } else { x / f64::from(turn + 1) }));
+            let parts = f64::from(turn + 1);
+            let part = |x: &f64| if x.fract() == 0.0 { *x } else { x / parts };
+            many.extend(values.iter().map(part));
         }
         let expected = naive(&many);
         prop_assert_eq!(&bins(&many, 0).0, &expected);

@@ -1,0 +1,60 @@
+//! When a lane has to finish a delta, and when it may count no more until it has.
+//!
+//! ```text
+//! counts       after flush_ms, at the end of the partition after a second, or when they are many
+//! none, at end every minute, so that time passes for the fold
+//! none         never
+//! ```
+
+use super::Lane;
+
+/// How often a lane with nothing to say appends that it is at the end, so that time passes.
+const AT_END_INTERVAL_MS: u64 = 60_000;
+
+/// How long counts wait in a lane that is at the end, so that windows close soon.
+const AT_END_FLUSH_MS: u64 = 1_000;
+
+/// When a lane has to finish a delta.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::source) struct Pace {
+    pub(in crate::source) flush_ms: u64,
+    /// Counters of one lane; at the bound its delta is finished early.
+    pub(in crate::source) counters_max: usize,
+}
+
+impl Lane {
+    /// Whether it is time to finish a delta, an empty one included.
+    fn is_due(&self, pace: Pace, now_ms: u64) -> bool {
+        let at_end_ms = pace.flush_ms.min(AT_END_FLUSH_MS);
+        let waited_ms = |since: u64| now_ms.saturating_sub(since);
+        match self.since_ms {
+            Some(since) => {
+                let wait_ms = if self.at_end {
+                    at_end_ms
+                } else {
+                    pace.flush_ms
+                };
+                waited_ms(since) >= wait_ms || self.is_over(pace)
+            }
+            None if self.at_end && !self.writer.is_busy() => self
+                .said_end_ms
+                .is_none_or(|said| waited_ms(said) >= AT_END_INTERVAL_MS),
+            None => false,
+        }
+    }
+
+    /// Whether the tally is as large as a delta may be.
+    fn is_over(&self, pace: Pace) -> bool {
+        self.tally.size() >= pace.counters_max || self.tally.records() >= self.bound.get()
+    }
+
+    /// Whether nothing more may be counted now, since what is counted cannot be finished.
+    pub(in crate::source) fn is_blocked(&self, pace: Pace) -> bool {
+        self.is_over(pace) && !self.writer.may_seal()
+    }
+
+    /// Whether [`Self::seal`] is to be called now.
+    pub(in crate::source) fn wants_seal(&self, pace: Pace, now_ms: u64) -> bool {
+        self.writer.may_seal() && self.stopped.is_none() && self.is_due(pace, now_ms)
+    }
+}

@@ -1,0 +1,107 @@
+//! The counts of one model version in one pane, dense while they are counted and sparse after.
+
+use std::collections::BTreeMap;
+
+use crate::decode::{Row, SeriesName, Value};
+use crate::delta::PaneDelta;
+use crate::key::{Carrier, Role};
+use crate::layout::{Layout, LooseCounts, SeriesLayout};
+use crate::time::Timestamp;
+
+/// The counts of one model version in one pane.
+#[derive(Debug)]
+pub(super) struct Block {
+    rows: u64,
+    late: u64,
+    last_event: Timestamp,
+    carried: [u64; 4],
+    /// Per cell of the layout; empty without one.
+    pub(super) cells: Vec<u64>,
+    /// Per series of the layout, the rows that had a value of it, null included.
+    present: Vec<u64>,
+    loose: BTreeMap<(Role, Box<str>), LooseCounts>,
+}
+
+impl Block {
+    pub(super) fn new(shape: Option<&Layout>, at: Timestamp) -> Self {
+        Self {
+            rows: 0,
+            late: 0,
+            last_event: at,
+            carried: [0; 4],
+            cells: vec![0; shape.map_or(0, Layout::cells)],
+            present: vec![0; shape.map_or(0, |shape| shape.series().len())],
+            loose: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn count_row(&mut self, row: &Row<'_>, late: bool) {
+        self.rows += 1;
+        self.late += u64::from(late);
+        self.last_event = self.last_event.max(row.at);
+        for (count, carrier) in self.carried.iter_mut().zip(Carrier::ALL) {
+            *count += u64::from(row.carried.has(carrier));
+        }
+    }
+
+    pub(super) fn count(&mut self, shape: &Layout, series: u32, value: Value<'_>) {
+        let series = series as usize;
+        let Some(layout) = shape.series().get(series) else {
+            return;
+        };
+        let cell = shape.offset(series) + layout.cell_of(value);
+        if let (Some(count), Some(present)) =
+            (self.cells.get_mut(cell), self.present.get_mut(series))
+        {
+            *count += 1;
+            *present += 1;
+        }
+    }
+
+    /// Counts a value of a series without a layout; false when there are too many such series.
+    pub(super) fn count_loose(
+        &mut self,
+        name: &SeriesName,
+        value: Value<'_>,
+        series_max: usize,
+        size: &mut usize,
+    ) -> bool {
+        let key = (name.role, Box::from(&*name.name));
+        if !self.loose.contains_key(&key) && self.loose.len() >= series_max {
+            return false;
+        }
+        *size += 1;
+        self.loose.entry(key).or_default().add(value, 1);
+        true
+    }
+
+    /// The sparse form. The series of a carried role that a row did not have are missing in it.
+    pub(super) fn into_pane(mut self, start: Timestamp, shape: Option<&Layout>) -> PaneDelta {
+        for (index, layout) in shape.map_or(&[][..], Layout::series).iter().enumerate() {
+            let carried = self.carried_by(layout);
+            let present = self.present.get(index).copied().unwrap_or(0);
+            let cell = shape.map_or(0, |shape| shape.offset(index)) + layout.missing_cell();
+            if let Some(missing) = self.cells.get_mut(cell) {
+                *missing += carried.saturating_sub(present);
+            }
+        }
+        let cells = (0..)
+            .zip(self.cells)
+            .filter(|(_, count)| *count > 0)
+            .collect();
+        PaneDelta {
+            start,
+            rows: self.rows,
+            late: self.late,
+            last_event: self.last_event,
+            carried: self.carried,
+            cells,
+            loose: self.loose,
+        }
+    }
+
+    fn carried_by(&self, layout: &SeriesLayout) -> u64 {
+        let carrier = Carrier::of(layout.role(), layout.name());
+        self.carried.get(carrier as usize).copied().unwrap_or(0)
+    }
+}
