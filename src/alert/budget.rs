@@ -1,7 +1,7 @@
 //! From false pages a month to the level of one test.
 //!
 //! ```text
-//! alpha(w) = A step(w) / (30 d |W| J)
+//! alpha(w) = A every(w) / (30 d |W| J)         every(w) = max(w / 6, min(w, 1 h))
 //! ```
 //!
 //! `A` false alarms a month are divided by the window lengths `|W|`, by the tests `J` of the model,
@@ -9,23 +9,33 @@
 //! Linear and without a state: it needs no independence, since means add up whatever depends on
 //! what.
 //!
-//! Worked example: one a month, windows of 1, 6 and 24 hours, 80 tests: a 1 h window is judged
-//! 4,320 times a month, each time at 9.6e-7; a 24 h window 180 times at 2.3e-5.
+//! Windows are judged at multiples of `every(w)` only, though they are scored every sixth of their
+//! length: what is natural is learned from whole hours, and ten minutes past the hour is another
+//! window than any of those where departures are at half past.
+//!
+//! Worked example: one a month, windows of 1, 6 and 24 hours, 80 tests: a 1 h window is judged 720
+//! times a month, each time at 5.8e-6; a 24 h window 180 times at 2.3e-5.
 
 use crate::time::Length;
 
 /// The month of the budget.
 pub const MONTH: Length = Length::DAY.times(30);
 
-/// The part of a window between two judgements.
-pub const STEPS_PER_WINDOW: f64 = 6.0;
+/// The steps that a window moves in, in its length.
+pub const STEPS_PER_WINDOW: u32 = 6;
+
+/// How often a window of this length, which moves in steps of `step`, is judged.
+pub fn every(window: Length, step: Length) -> Length {
+    step.max(window.min(Length::HOUR))
+}
 
 /// The level of one test of a window of this length, where `windows` lengths and `tests` tests share
 /// `false_alarms_per_month`; at most 1.
 pub fn alpha(false_alarms_per_month: f64, window: Length, windows: usize, tests: usize) -> f64 {
-    let step_share = window.as_seconds() / STEPS_PER_WINDOW / MONTH.as_seconds();
+    let step = window.divided_by(STEPS_PER_WINDOW).unwrap_or(window);
+    let share = every(window, step).as_seconds() / MONTH.as_seconds();
     let shares = real(windows.max(1)) * real(tests.max(1));
-    (false_alarms_per_month * step_share / shares).min(1.0)
+    (false_alarms_per_month * share / shares).min(1.0)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are few")]
@@ -40,8 +50,8 @@ mod tests {
     #[test]
     fn the_example_of_the_header() {
         let hour = alpha(1.0, Length::HOUR, 3, 80);
-        assert!((hour / (1.0 / 4_320.0 / 240.0) - 1.0).abs() < 1e-12);
-        assert!((alpha(1.0, Length::DAY, 3, 80) / hour - 24.0).abs() < 1e-9);
+        assert!((hour / (1.0 / 720.0 / 240.0) - 1.0).abs() < 1e-12);
+        assert!((alpha(1.0, Length::DAY, 3, 80) / hour - 4.0).abs() < 1e-9);
     }
 
     #[test]
@@ -50,7 +60,8 @@ mod tests {
         let spent: f64 = windows
             .iter()
             .map(|window| {
-                let times = MONTH.as_seconds() / (window.as_seconds() / 6.0);
+                let step = window.divided_by(6).unwrap();
+                let times = MONTH.as_seconds() / every(*window, step).as_seconds();
                 times * 50.0 * alpha(2.5, *window, windows.len(), 50)
             })
             .sum();

@@ -12,13 +12,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::budget::{self, STEPS_PER_WINDOW};
 use super::episode::{Alert, Change};
 use super::judge::{Judge, Nature, Source};
 use super::watch::{Told, Watch};
 use crate::fold::Fold;
 use crate::fold::model::ModelState;
 use crate::key::{ModelKey, Name};
-use crate::time::Timestamp;
+use crate::time::{Length, Timestamp};
 
 /// Resolved alerts that are still shown; the oldest go first.
 pub const RESOLVED_MAX: usize = 1_000;
@@ -42,11 +43,11 @@ impl Desk {
         let Some(watermark) = fold.watermark else {
             return;
         };
-        let step = |window: &crate::time::Length| {
-            let pane = window.divided_by(crate::fold::pane::PANES_PER_WINDOW);
-            watermark.floor(pane.unwrap_or(*window).times(2))
+        let tick = |window: &Length| {
+            let step = window.divided_by(STEPS_PER_WINDOW).unwrap_or(*window);
+            watermark.floor(budget::every(*window, step))
         };
-        let ticks: Vec<Timestamp> = fold.config.windows.iter().map(step).collect();
+        let ticks: Vec<Timestamp> = fold.config.windows.iter().map(tick).collect();
         if ticks == self.looked {
             return;
         }

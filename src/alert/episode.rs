@@ -9,6 +9,9 @@
 //! firing  --the series is judged no more-->                         resolved
 //! ```
 //!
+//! A window that could not have seen the alert's own difference, since it has too few rows, says
+//! nothing of whether that is over: a quiet night does not end what every day confirms.
+//!
 //! What flickers around its level is one episode: a single quiet judgement ends nothing, and one
 //! that is not quiet starts the wait again.
 
@@ -121,6 +124,8 @@ pub fn id_of(
 pub struct Episode {
     /// The alert.
     pub alert: Arc<Alert>,
+    /// The effect when it was last seen, in units of PSI.
+    size: f64,
     over_since: Option<Timestamp>,
     small_since: Option<Timestamp>,
 }
@@ -129,14 +134,29 @@ impl Episode {
     /// An alert that fires now.
     pub fn new(alert: Alert) -> Self {
         Self {
+            size: alert.psi,
             alert: Arc::new(alert),
             over_since: None,
             small_since: None,
         }
     }
 
-    /// Takes the judgement of the window that ends at `tick`.
-    pub fn see(&mut self, tick: Timestamp, judged: &Judged, rule: Rule) -> Option<Change> {
+    /// How large the difference was when it was last seen, in units of PSI.
+    pub fn size(&self) -> f64 {
+        self.size
+    }
+
+    /// Takes the judgement of the window that ends at `tick`, which `sees` a difference as large as
+    /// the last one or does not.
+    pub fn see(
+        &mut self,
+        tick: Timestamp,
+        judged: &Judged,
+        (rule, sees): (Rule, bool),
+    ) -> Option<Change> {
+        if judged.is_over(rule) && !sees {
+            return None;
+        }
         let is_over = judged.is_over(rule);
         let is_small = is_over || judged.psi.is_none_or(|psi| psi < rule.min_psi);
         keep(&mut self.over_since, is_over, tick);
@@ -144,6 +164,9 @@ impl Episode {
         let alert = Arc::make_mut(&mut self.alert);
         (alert.p, alert.alpha) = (judged.p, judged.alpha);
         alert.psi = judged.psi.unwrap_or(0.0).max(0.0);
+        if let Some(psi) = judged.psi.filter(|_| !is_over) {
+            self.size = psi;
+        }
         let lasted = |since: Option<Timestamp>| {
             since.is_some_and(|since| tick.millis_since(since) >= alert.window.as_millis())
         };

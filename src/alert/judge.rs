@@ -172,6 +172,21 @@ impl Judge {
         }
     }
 
+    /// Whether a window has rows enough to have seen a difference of this size with a test.
+    pub fn sees(&self, series: usize, length: Length, judged: &Judged, psi: f64) -> bool {
+        let compared = Compared {
+            statistic: stats::ChiSquared {
+                value: df(&judged.compared) + judged.compared.harmonic_rows * psi,
+                ..judged.compared.statistic
+            },
+            p_least: 0.0,
+            ..judged.compared
+        };
+        let rule = self.rule(series, length);
+        let learned = self.learned(series, length, &compared);
+        !judge(compared, learned, rule, || None).is_over(rule)
+    }
+
     /// The PSI at which a series of a window would fire, by its most sensitive test of values.
     pub fn line(&self, verdicts: &Verdicts, length: Length) -> Option<f64> {
         let rule = self.rule(verdicts.series, length);

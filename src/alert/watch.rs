@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::Test;
 use super::counts::SeriesCounts;
 use super::episode::{Alert, Change, Episode, SILENCE, id_of};
 use super::judge::{HourRows, Judge, Nature, Source, Verdicts, moved_together, whole_of};
@@ -11,6 +10,7 @@ use super::learn::{Lesson, learn};
 use super::rule::{Judged, Verdict};
 use super::sentence::{Subject, sentence};
 use super::settings::Settings;
+use super::{Test, budget};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
@@ -164,22 +164,18 @@ impl Watch {
     fn due(&mut self, model: &ModelState, watermark: Timestamp) -> Vec<(Timestamp, usize)> {
         let mut due = Vec::new();
         for (index, panes) in model.windows.iter().enumerate() {
-            let last = panes.last_tick(watermark);
+            let every = budget::every(panes.window(), panes.step());
+            let last = watermark.floor(every);
             let before = self.ticked.insert(panes.window(), last);
             let Some((first, end)) = panes.span() else {
                 continue;
             };
-            let from = before
-                .map_or(first, |before| before.max(first))
-                .floor(panes.step());
-            let to = last.min((end + panes.window()).floor(panes.step()));
-            let mut tick = from + panes.step();
-            if before.is_some_and(|before| tick <= before) {
-                tick = before.unwrap_or(tick) + panes.step();
-            }
+            let from = before.map_or(first, |before| before.max(first));
+            let to = last.min(end + panes.window());
+            let mut tick = from.floor(every) + every;
             while tick <= to {
                 due.push((tick, index));
-                tick = tick + panes.step();
+                tick = tick + every;
             }
         }
         due.sort_unstable();
@@ -209,7 +205,9 @@ impl Watch {
             for judged in &verdict.tests {
                 let place = (Arc::clone(name), window.length, judged.compared.test);
                 if let Some(episode) = self.episodes.get_mut(&place) {
-                    let change = episode.see(tick, judged, rule);
+                    let size = episode.size();
+                    let sees = judge.sees(verdict.series, window.length, judged, size);
+                    let change = episode.see(tick, judged, (rule, sees));
                     told.extend(change.map(|change| (change, Arc::clone(&episode.alert))));
                     if change == Some(Change::Resolved) {
                         self.episodes.remove(&place);
