@@ -12,9 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, AppError};
-use crate::cli::{
-    Build, Check, Command, Demo, Diff, ExitNow, Reference, PowerFormat, Serve, Show,
-};
+use crate::cli::{Build, Check, Command, Demo, Diff, ExitNow, PowerFormat, Reference, Serve, Show};
 use crate::clock::Clock;
 use crate::config::{self, Config, Overrides, Problems};
 use crate::demo::{self, DemoError};
