@@ -40,7 +40,7 @@ mod watch;
 pub use self::watch::{hours_of, is_whole};
 
 #[cfg(test)]
-mod support;
+pub(crate) mod support;
 
 use crate::reference::natural::Part;
 

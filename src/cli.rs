@@ -51,6 +51,8 @@ pub enum Command {
     Reference(Reference),
     /// Score files as if they had come in live, without Kafka: backtest before going live.
     Replay(Replay),
+    /// Say how small a change of each series would be found, and how soon.
+    Power(Power),
     /// Print a completion script for a shell.
     Completions(Completions),
 }
@@ -226,6 +228,37 @@ pub enum ReplayFormat {
     /// The alerts that would have fired, for people
     Table,
     /// All scores, one JSON object for each series and window
+    Jsonl,
+}
+
+/// Arguments of `driftd power`.
+#[derive(Debug, Clone, PartialEq, Args)]
+#[command(after_help = examples::POWER)]
+pub struct Power {
+    /// The reference, which also knows how much its series move by themselves.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub reference: PathBuf,
+    /// Rows that come in an hour.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rows_per_hour: u32,
+    /// False alarms that the model may cost in 30 days.
+    #[arg(long, value_name = "A", default_value_t = 1.0, value_parser = budget)]
+    pub false_alarms_per_month: f64,
+    /// Lengths of the windows, each from 5m to 28d.
+    #[arg(long, value_name = "LENGTH,..", value_delimiter = ',',
+          default_value = "1h,6h,24h", value_parser = window_length)]
+    pub windows: Vec<Length>,
+    /// How to print what is found.
+    #[arg(long, value_enum, default_value_t = PowerFormat::Table)]
+    pub format: PowerFormat,
+}
+
+/// How what is found is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PowerFormat {
+    /// Columns for people
+    Table,
+    /// One JSON object for each series and change
     Jsonl,
 }
 

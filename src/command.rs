@@ -12,12 +12,13 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, AppError};
-use crate::cli::{Build, Check, Command, Demo, Diff, ExitNow, Reference, Serve, Show};
+use crate::cli::{Build, Check, Command, Demo, Diff, ExitNow, PowerFormat, Reference, Serve, Show};
 use crate::clock::Clock;
 use crate::config::{self, Config, Overrides, Problems};
 use crate::demo::{self, DemoError};
+use crate::power::{self, Traffic};
 use crate::reference::build::{self, BuildRequest, Terminal};
-use crate::reference::{artifact, show};
+use crate::reference::{artifact, show, zone};
 use crate::replay::{self, ReplayError};
 use crate::telemetry::{self, Exit, error_chain};
 
@@ -47,6 +48,7 @@ pub fn run(command: Command, clock: Clock) -> Exit {
         Command::Reference(Reference::Show(show)) => self::show(&show),
         Command::Reference(Reference::Diff(diff)) => self::diff(&diff),
         Command::Replay(replay) => self::replay(&replay),
+        Command::Power(power) => self::power(power),
         Command::Completions(completions) => print(&completions.script()),
     };
     match ended {
@@ -152,6 +154,23 @@ fn replay(replay: &crate::cli::Replay) -> Result<(), Failure> {
         },
         error => Failure::new(Exit::BadInput, &error),
     })
+}
+
+fn power(asked: crate::cli::Power) -> Result<(), Failure> {
+    let mut windows = asked.windows;
+    windows.sort_unstable();
+    windows.dedup();
+    let traffic = Traffic {
+        rows_per_hour: asked.rows_per_hour,
+        false_alarms_per_month: asked.false_alarms_per_month,
+        windows,
+    };
+    let found = power::power(read(&asked.reference)?, traffic, zone::offsets);
+    let text = match asked.format {
+        PowerFormat::Table => power::show::show(&found),
+        PowerFormat::Jsonl => power::show::show_jsonl(&found),
+    };
+    print(text.as_bytes())
 }
 
 fn read(path: &Path) -> Result<crate::reference::Reference, Failure> {

@@ -19,7 +19,8 @@
 //!   it.
 //! - [`mod@reference`] is what live data is compared with, [`stats`] how, [`score`] for whom.
 //! - [`board`] is what readers see, [`expose`] how.
-//! - [`replay`] runs the same fold over files, [`demo`] the same daemon over made-up traffic.
+//! - [`replay`] runs the same fold over files, [`demo`] the same daemon over made-up traffic;
+//!   [`power`] says how small a change would be found.
 //!
 //! # Invariants
 //!
@@ -46,6 +47,7 @@ pub mod files;
 pub mod fold;
 pub mod key;
 pub mod layout;
+pub mod power;
 pub mod reference;
 pub mod replay;
 pub mod score;

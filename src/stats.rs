@@ -42,6 +42,8 @@ mod tail;
 mod wasserstein;
 
 #[cfg(test)]
+mod null_tests;
+#[cfg(test)]
 mod oracle_tests;
 #[cfg(test)]
 pub(crate) mod support;

@@ -12,7 +12,7 @@ use super::Test;
 use super::baseline::Expected;
 use super::counts::SeriesCounts;
 use crate::layout::Kind;
-use crate::stats::{self, ChiSquared, Rate};
+use crate::stats::{self, ChiSquared, Psi, Rate};
 
 /// Rows that a test needs; with fewer it is not made.
 pub const ROWS_MIN: u64 = 5;
@@ -115,19 +115,31 @@ fn rows_of(rate: Rate) -> u64 {
     rate.cells().iter().sum()
 }
 
+/// How many tests of a series of this kind are made, and charged to the budget.
+pub const fn tests_of(kind: Kind) -> usize {
+    match kind {
+        Kind::Numeric => 5,
+        Kind::Categorical | Kind::Boolean => 4,
+    }
+}
+
 /// The size of what a test found: the PSI of its own cells without its bias, which may be negative;
 /// `None` where there are no rows to compare.
 pub fn effect(test: Test, expected: &Expected, current: &SeriesCounts) -> Option<f64> {
+    psi_of(test, expected, current).map(|psi| psi.adjusted)
+}
+
+/// The PSI of a test's own cells.
+pub fn psi_of(test: Test, expected: &Expected, current: &SeriesCounts) -> Option<Psi> {
     let two = |then: Rate, now: Rate| stats::psi(&then.cells(), &now.cells()).ok();
-    let psi = match test {
+    match test {
         Test::Location | Test::Shape | Test::Dist => {
             stats::psi(&expected.values, &current.values).ok()
         }
         Test::Missing => two(expected.missing, current.missing_rate()),
         Test::Invalid => two(expected.invalid, current.invalid_rate()),
         Test::Novelty | Test::Range => two(expected.novel?, current.novel_rate()?),
-    };
-    psi.map(|psi| psi.adjusted)
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::baseline::{Expected, Hour};
 use super::budget;
 use super::compare::{Compared, compare, effect};
 use super::counts::SeriesCounts;
-use super::rule::{Judged, Rule, judge, line_psi};
+use super::rule::{Judged, Rule, judge, learning_psi, line_psi};
 use super::settings::SeriesSettings;
 use crate::fold::window::Window;
 use crate::layout::SeriesLayout;
@@ -132,6 +132,7 @@ impl Judge {
                 self.tests,
             ),
             min_psi: SeriesSettings::default().min_psi,
+            learning_psi: learning_psi(length),
         }
     }
 
@@ -154,14 +155,11 @@ impl Judge {
         let cells = score::cells_of(&self.reference.layout, place, &window.cells);
         let current = SeriesCounts::of_cells(layout, cells);
         let expected = self.expected((place, layout), hours);
-        let rule = self.rule(place, window.length);
         let tests = compare(layout.kind(), &expected, &current)
             .into_iter()
             .map(|compared| {
-                let learned = self.learned(place, window.length, &compared);
-                judge(compared, learned, rule, || {
-                    effect(compared.test, &expected, &current)
-                })
+                let size = || effect(compared.test, &expected, &current);
+                self.verdict((place, window.length), compared, size)
             })
             .collect();
         Verdicts {
@@ -183,8 +181,21 @@ impl Judge {
             ..judged.compared
         };
         let rule = self.rule(series, length);
+        !self
+            .verdict((series, length), compared, || None)
+            .is_over(rule)
+    }
+
+    /// The verdict on one test of a series in a window of this length; `effect` computes the size of
+    /// the difference where it is asked for.
+    pub fn verdict(
+        &self,
+        (series, length): (usize, Length),
+        compared: Compared,
+        effect: impl FnOnce() -> Option<f64>,
+    ) -> Judged {
         let learned = self.learned(series, length, &compared);
-        !judge(compared, learned, rule, || None).is_over(rule)
+        judge(compared, learned, self.rule(series, length), effect)
     }
 
     /// The PSI at which a series of a window would fire, by its most sensitive test of values.

@@ -6,7 +6,8 @@
 //! p <= alpha and psi >= min_psi                drift
 //! p <= alpha and psi <  min_psi                small: certain, and too little to matter
 //! otherwise                                    quiet
-//! nothing learned yet                          drift only if p0 <= alpha and psi >= 0.25
+//! nothing learned yet                          drift only if p0 <= alpha and psi >= 0.25, in
+//!                                              windows of at least a day
 //! ```
 //!
 //! An alert that fires is over when p exceeds the resolve level, `max(0.01, 1000 alpha)` within
@@ -16,9 +17,14 @@ use super::Severity;
 use super::compare::Compared;
 use crate::reference::natural;
 use crate::stats::{self, Natural};
+use crate::time::Length;
 
 /// While nothing is known of natural variation, only an effect of this size fires.
 pub const LEARNING_PSI_MIN: f64 = 0.25;
+
+/// And only in windows of this length or longer: the time of day moves shorter ones by as much, and
+/// a change that matters at once, such as values that vanish, fills a fourth of a day soon.
+pub const LEARNING_WINDOW_MIN: Length = Length::DAY;
 
 /// What a series of judgements is made by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +33,14 @@ pub struct Rule {
     pub alpha: f64,
     /// The smallest effect that matters, in units of PSI.
     pub min_psi: f64,
+    /// The smallest that fires while nothing is known of natural variation; none where nothing
+    /// does.
+    pub learning_psi: Option<f64>,
+}
+
+/// What [`Rule::learning_psi`] is in windows of this length.
+pub fn learning_psi(length: Length) -> Option<f64> {
+    (length >= LEARNING_WINDOW_MIN).then_some(LEARNING_PSI_MIN)
 }
 
 impl Rule {
@@ -123,7 +137,7 @@ pub fn judge(
     let size = psi.unwrap_or(0.0);
     let verdict = match learned {
         _ if p > rule.alpha => Verdict::Quiet,
-        None if size >= LEARNING_PSI_MIN => Verdict::Drift,
+        None if rule.learning_psi.is_some_and(|least| size >= least) => Verdict::Drift,
         None => Verdict::Learning,
         Some(_) if size >= rule.min_psi => Verdict::Drift,
         Some(_) => Verdict::Small,
@@ -155,4 +169,69 @@ pub fn line_psi(compared: &Compared, learned: Option<natural::Dispersion>, rule:
 #[expect(clippy::cast_precision_loss, reason = "there are few bins")]
 fn real(df: usize) -> f64 {
     df as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::Test;
+    use crate::stats::ChiSquared;
+
+    const RULE: Rule = Rule {
+        alpha: 1e-6,
+        min_psi: 0.009,
+        learning_psi: Some(LEARNING_PSI_MIN),
+    };
+    const CALM: Option<natural::Dispersion> = Some(natural::Dispersion {
+        tau: 0.0,
+        tail_df: 16.0,
+    });
+
+    fn verdict(value: f64, psi: f64, learned: Option<natural::Dispersion>, rule: Rule) -> Verdict {
+        let compared = Compared {
+            test: Test::Location,
+            statistic: ChiSquared { value, df: 1 },
+            harmonic_rows: 1_000.0,
+            kappa: 1.0,
+            rows: 1_000,
+            p_least: 0.0,
+        };
+        judge(compared, learned, rule, || Some(psi)).verdict
+    }
+
+    /// Each line of the header: p is 1e-2 at 6.6, 5e-7 at 25 and 2e-10 at 40.
+    #[test]
+    fn the_table_of_the_header() {
+        let wild = Some(natural::Dispersion {
+            tau: 0.02,
+            tail_df: 16.0,
+        });
+        let short = Rule {
+            learning_psi: learning_psi(Length::HOUR),
+            ..RULE
+        };
+        for (value, psi, learned, rule, expected) in [
+            (6.0, 0.5, CALM, RULE, Verdict::Quiet),
+            (20.0, 0.5, CALM, RULE, Verdict::Quiet),
+            (25.0, 0.009, CALM, RULE, Verdict::Drift),
+            (25.0, 0.008, CALM, RULE, Verdict::Small),
+            (25.0, 0.5, wild, RULE, Verdict::Quiet),
+            (40.0, 0.24, None, RULE, Verdict::Learning),
+            (40.0, 0.25, None, RULE, Verdict::Drift),
+            // the time of day moves an hour by as much
+            (40.0, 0.9, None, short, Verdict::Learning),
+            (20.0, 0.9, None, RULE, Verdict::Quiet),
+        ] {
+            let found = verdict(value, psi, learned, rule);
+            assert_eq!(found, expected, "{value} {psi} {learned:?}");
+        }
+        assert_eq!(learning_psi(Length::DAY), Some(LEARNING_PSI_MIN));
+        assert_eq!(learning_psi(Length::HOUR.times(12)), None);
+    }
+
+    #[test]
+    fn an_alert_is_over_well_above_the_level_that_it_fired_at() {
+        let at = |alpha| Rule { alpha, ..RULE }.resolve_level();
+        assert_eq!([at(1e-9), at(1e-4), at(0.3)], [0.01, 0.1, 0.5]);
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::compare::tests_of;
 use super::counts::SeriesCounts;
 use super::episode::{Alert, Change, Episode, SILENCE, id_of};
 use super::judge::{HourRows, Judge, Nature, Source, Verdicts, moved_together, whole_of};
@@ -14,7 +15,7 @@ use super::{Test, budget};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
-use crate::layout::{Kind, Layout};
+use crate::layout::Layout;
 use crate::reference::natural::Natural;
 use crate::reference::{BLOCK, Reference};
 use crate::score;
@@ -49,13 +50,9 @@ impl Watch {
     pub(super) fn tests(&self) -> usize {
         let Some(judge) = &self.judge else { return 0 };
         let series = judge.reference.layout.series().iter().zip(&judge.settings);
-        let of = |kind| match kind {
-            Kind::Numeric => 5,
-            Kind::Categorical | Kind::Boolean => 4,
-        };
         series
             .filter(|(_, settings)| !settings.is_off)
-            .map(|(series, _)| of(series.kind()))
+            .map(|(series, _)| tests_of(series.kind()))
             .sum()
     }
 

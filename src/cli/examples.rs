@@ -57,6 +57,12 @@ Examples:
   driftd replay --reference training.ref events.jsonl
   driftd replay --reference training.ref --window 24h --every 4h --format jsonl march.parquet";
 
+pub(super) const POWER: &str = "\
+Examples:
+  driftd power --reference training.ref --rows-per-hour 1000
+  driftd power --reference training.ref --rows-per-hour 50 --windows 24h,7d \\
+      --false-alarms-per-month 0.2 --format jsonl";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   driftd completions bash > ~/.local/share/bash-completion/completions/driftd";

@@ -132,6 +132,8 @@ fn what_is_wrong_is_refused_with_64() {
         &format!("{replay} --window 1h,1h"),
         &format!("{replay} --window 24h --every 3h"),
         &format!("{replay} --every 4"),
+        "driftd power --reference r --rows-per-hour 0",
+        "driftd power --reference r --rows-per-hour 1 --false-alarms-per-month -1",
         "driftd completions tcsh",
     ] {
         writeln!(said, "$ {line}\n{}", refused(line)).unwrap();
@@ -167,6 +169,7 @@ fn help_says_what_is_for_whom() {
         "reference show",
         "reference diff",
         "replay",
+        "power",
         "completions",
     ] {
         let mut command = Cli::command().term_width(100);

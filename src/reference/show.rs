@@ -55,7 +55,8 @@ pub fn show(reference: &Reference) -> String {
     text + &table(&head.map(str::to_owned), &rows.collect::<Vec<_>>())
 }
 
-fn line(text: &mut String, line: &str) {
+/// Adds a line without blanks at its end.
+pub(crate) fn line(text: &mut String, line: &str) {
     text.push_str(line.trim_end());
     text.push('\n');
 }
@@ -105,7 +106,7 @@ fn facts(reference: &Reference) -> Vec<(&'static str, String)> {
 }
 
 /// Columns as wide as they need to be; the last one is not padded.
-fn table<const N: usize>(head: &[String; N], rows: &[[String; N]]) -> String {
+pub(crate) fn table<const N: usize>(head: &[String; N], rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows.iter().chain([head]) {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -198,7 +199,7 @@ fn cell_name(cell: Cell<'_>) -> String {
 }
 
 /// A text of strangers, as it can be shown: escaped and not too long.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut shown = String::new();
     for (at, character) in text.chars().enumerate() {
         if at >= CATEGORY_CHARS_MAX && text.chars().count() > CATEGORY_CHARS_MAX + 2 {

@@ -1,0 +1,305 @@
+//! Whether alerts keep to their budget, and how soon they find what changed: made-up worlds of 200
+//! series, a reference of 14 days, and 30 live days, through the real fold, judges and episodes.
+//!
+//! ```text
+//! cargo bench --bench calibration -- [--replicates 4] [--only WORDS] [--threads 2] [--seed 1]
+//! ```
+//!
+//! A replicate is one model for a month, 200 feature-months, without any change; and one with a
+//! change of each kind after two days, for a week. Rows are independent but for what their world
+//! does, see `world`. False episodes come with their 95 % Poisson interval (Garwood 1936).
+
+#![expect(
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a program for people that simulates; it fails loudly where it is wrong"
+)]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use driftd::alert::Test;
+use driftd::statelog::record::BaselineChoice;
+use driftd::stats::chi2_sf;
+use driftd::time::Length;
+
+use crate::model::{Cadence, FIXED, Fired, Model, Spec};
+use crate::world::{Change, World};
+
+mod model;
+mod random;
+mod world;
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+const SERIES: usize = 200;
+const DAYS: u32 = 30;
+
+/// The changes that are looked for, each in a sixth of the series.
+const CHANGES: [(&str, Change); 6] = [
+    ("0.1 sigma", Change::Shift(0.1)),
+    ("0.5 sigma", Change::Shift(0.5)),
+    ("sd x 1.25", Change::Scale(1.25)),
+    ("missing 3%", Change::Missing(0.03)),
+    ("new cat. 2%", Change::NewCategory(0.02)),
+    ("ramp 0.3/7d", Change::Ramp(0.3)),
+];
+
+/// A row of the table: a name, what is simulated, and what the design found of it, in false
+/// episodes a feature-month and in words on delays.
+struct Row {
+    name: &'static str,
+    spec: Spec,
+    design: Option<f64>,
+}
+
+fn rows() -> Vec<Row> {
+    use BaselineChoice::{Auto, Global};
+    use Cadence::{Daemon, Hourly};
+    let spec = |world, baseline, cadence| Spec {
+        world,
+        baseline,
+        untimed: None,
+        rows: 1_000.0,
+        cadence,
+        min_psi: 0.0,
+        series: SERIES,
+    };
+    let row = |name, spec, design| Row { name, spec, design };
+    let (iid, season, ar) = (World::Iid, World::Season, World::Ar);
+    let untimed = |spec| Spec {
+        untimed: Some(10_000),
+        ..spec
+    };
+    let few = |spec| Spec {
+        rows: 100.0,
+        ..spec
+    };
+    let gate = |spec| Spec {
+        min_psi: 0.009,
+        ..spec
+    };
+    vec![
+        row("iid global", spec(iid, Global, Hourly), Some(0.0023)),
+        row("iid hourxweekend", spec(iid, Auto, Hourly), Some(0.0025)),
+        row(
+            "iid 100 rows/h",
+            few(spec(iid, Global, Hourly)),
+            Some(0.0030),
+        ),
+        row(
+            "iid untimed 10,000",
+            untimed(spec(iid, Global, Hourly)),
+            Some(0.0026),
+        ),
+        row(
+            "zipf 30",
+            spec(World::Zipf(30), Global, Hourly),
+            Some(0.0025),
+        ),
+        row("season global", spec(season, Global, Hourly), Some(0.0050)),
+        row(
+            "season hourxweekend",
+            spec(season, Auto, Hourly),
+            Some(0.0056),
+        ),
+        row(
+            "season untimed 10,000",
+            untimed(spec(season, Global, Hourly)),
+            Some(0.0016),
+        ),
+        row("ar global", spec(ar, Global, Hourly), Some(0.066)),
+        row("iid as the daemon", spec(iid, Auto, Daemon), None),
+        row("season as the daemon", spec(season, Auto, Daemon), None),
+        row(
+            "season daemon, gate",
+            gate(spec(season, Auto, Daemon)),
+            None,
+        ),
+        row("ar as the daemon", spec(ar, Auto, Daemon), None),
+        row("ar daemon, gate", gate(spec(ar, Auto, Daemon)), None),
+    ]
+}
+
+fn main() -> Outcome<()> {
+    if std::env::args().any(|arg| arg == "--test") {
+        return Ok(());
+    }
+    let replicates: usize = argument("--replicates", "4").parse()?;
+    let threads: usize = argument("--threads", "2").parse()?;
+    let seed: u64 = argument("--seed", "1").parse()?;
+    let only = argument("--only", "");
+    println!(
+        "{replicates} replicates of {SERIES} series, windows 1h 6h 24h 7d, budget 1 a month\n"
+    );
+    for row in rows().iter().filter(|row| row.name.contains(&only)) {
+        let found = simulate(&row.spec, replicates, threads, seed)?;
+        print(row, &found);
+    }
+    Ok(())
+}
+
+fn argument(name: &str, default: &str) -> String {
+    let mut args = std::env::args().skip_while(|arg| arg != name).skip(1);
+    args.next().unwrap_or_else(|| default.to_owned())
+}
+
+/// What replicates of one row found.
+#[derive(Default)]
+struct Found {
+    feature_months: f64,
+    false_fired: Vec<Fired>,
+    fixed: [u64; FIXED.len()],
+    /// By change: the hours until each series fired; infinite where none did in a week.
+    delays: [Vec<f64>; CHANGES.len()],
+}
+
+fn simulate(spec: &Spec, replicates: usize, threads: usize, seed: u64) -> Outcome<Found> {
+    let found = Mutex::new(Found::default());
+    let next = AtomicUsize::new(0);
+    let work = || -> Outcome<()> {
+        loop {
+            let job = next.fetch_add(1, Ordering::Relaxed);
+            if job >= 2 * replicates {
+                return Ok(());
+            }
+            let replicate = job as u64 / 2;
+            if job % 2 == 0 {
+                quiet(spec, seed + 2 * replicate, &found)?;
+            } else {
+                changed(spec, seed + 2 * replicate + 1, replicate as u32, &found)?;
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_panic| "panicked")?)
+    })?;
+    found.into_inner().map_err(|_poisoned| "panicked".into())
+}
+
+/// A month without any change: all that fires is false.
+fn quiet(spec: &Spec, seed: u64, found: &Mutex<Found>) -> Outcome<()> {
+    let mut model = Model::new(spec, &[], seed)?;
+    for _ in 0..DAYS * 24 {
+        model.live(None)?;
+    }
+    let mut found = found.lock().map_err(|_poisoned| "panicked")?;
+    found.feature_months += SERIES as f64 * f64::from(DAYS) / 30.0;
+    found.false_fired.extend(&model.fired);
+    for (sum, count) in found.fixed.iter_mut().zip(model.fixed) {
+        *sum += count;
+    }
+    Ok(())
+}
+
+/// A change of each kind, for a week.
+fn changed(spec: &Spec, seed: u64, replicate: u32, found: &Mutex<Found>) -> Outcome<()> {
+    let changes = CHANGES.map(|(_, change)| change);
+    let mut model = Model::new(spec, &changes, seed)?;
+    // what is natural must be known before, and no two replicates change at the same hour of day
+    let quiet = if spec.untimed.is_some() {
+        9 * 24
+    } else {
+        2 * 24
+    };
+    let from = quiet + replicate * 7 % 24;
+    for _ in 0..from + 7 * 24 {
+        model.live(Some(from))?;
+    }
+    let mut first = vec![f64::INFINITY; SERIES];
+    for fired in &model.fired {
+        let delay = fired.at - f64::from(from);
+        if delay > 0.0 {
+            first[fired.series] = first[fired.series].min(delay);
+        }
+    }
+    let mut found = found.lock().map_err(|_poisoned| "panicked")?;
+    for (place, delay) in first.into_iter().enumerate() {
+        found.delays[place % CHANGES.len()].push(delay);
+    }
+    Ok(())
+}
+
+fn print(row: &Row, found: &Found) {
+    let of_design = |fired: &&Fired| match fired.test {
+        Test::Location | Test::Shape | Test::Dist | Test::Missing => true,
+        Test::Invalid | Test::Novelty | Test::Range => row.spec.cadence == Cadence::Daemon,
+    };
+    let count = found.false_fired.iter().filter(of_design).count();
+    let (low, high) = poisson_interval(count);
+    let months = found.feature_months;
+    let design = row
+        .design
+        .map_or("-".to_owned(), |rate| format!("{rate:.4}"));
+    println!(
+        "{:22} {count:4} false in {months:5.0} feature-months: {:.4} ({:.4} to {:.4}), design \
+         {design}; {:.2} a month of {SERIES}, budget 1",
+        row.name,
+        count as f64 / months,
+        low / months,
+        high / months,
+        count as f64 / months * SERIES as f64,
+    );
+    let mut by: BTreeMap<(Test, Length), u64> = BTreeMap::new();
+    for fired in &found.false_fired {
+        *by.entry((fired.test, fired.window)).or_default() += 1;
+    }
+    let by: Vec<String> = by
+        .iter()
+        .map(|((test, window), count)| format!("{} {window} {count}", test.as_str()))
+        .collect();
+    println!("{:22} by test and window: {}", "", by.join(", "));
+    let fixed = FIXED.iter().zip(found.fixed);
+    let fixed: Vec<String> = fixed
+        .map(|(rule, count)| format!("{rule} {:.2}", count as f64 / months))
+        .collect();
+    println!("{:22} others, a feature-month: {}", "", fixed.join(", "));
+    let delays = CHANGES.iter().zip(&found.delays);
+    let delays: Vec<String> = delays
+        .map(|((name, _), delays)| format!("{name} {}", delay(delays)))
+        .collect();
+    println!("{:22} found after: {}\n", "", delays.join(", "));
+}
+
+/// The median, and the share found in a week.
+fn delay(delays: &[f64]) -> String {
+    let mut sorted = delays.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let found = sorted.iter().filter(|delay| delay.is_finite()).count();
+    let share = found as f64 / sorted.len().max(1) as f64;
+    match sorted.get(sorted.len() / 2) {
+        Some(median) if median.is_finite() => format!("{median:.1} h ({:.0}%)", 100.0 * share),
+        _ => format!("never ({:.0}%)", 100.0 * share),
+    }
+}
+
+/// The exact 95 % interval of a Poisson mean.
+fn poisson_interval(count: usize) -> (f64, f64) {
+    let quantile = |above: f64, df: usize| {
+        let (mut low, mut high) = (0.0, 10.0 * (df as f64 + 10.0));
+        for _ in 0..60 {
+            let middle = f64::midpoint(low, high);
+            if chi2_sf(middle, df) > above {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        high / 2.0
+    };
+    let low = if count == 0 {
+        0.0
+    } else {
+        quantile(0.975, 2 * count)
+    };
+    (low, quantile(0.025, 2 * count + 2))
+}

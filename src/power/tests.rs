@@ -1,0 +1,151 @@
+//! What would be found in made-up worlds, and that it is.
+
+use super::*;
+use crate::alert::compare::effect;
+use crate::alert::learn::{Lesson, learn};
+use crate::alert::support::{Weather, hours, layout, normal};
+use crate::decode::Value;
+use crate::key::{Name, Role};
+use crate::layout::LooseCounts;
+use crate::reference::learn::{LooseSeries, learn as learn_reference};
+use crate::reference::{Header, ReferenceRole};
+use crate::stats::support::SplitMix;
+
+/// `amount` and `country` in 40,000 rows, and two weeks of hours that taught what is natural.
+fn reference(mean: fn(i64) -> f64) -> Reference {
+    let layout = layout();
+    let weather = |hour| Weather {
+        rows: 300,
+        mean: mean(hour),
+        missing: 0.01,
+    };
+    let mut random = SplitMix(3);
+    let mut series = LooseSeries::new();
+    let mut amount = LooseCounts::default();
+    for _ in 0..39_600 {
+        amount.add(Value::Number(normal(&mut random)), 1);
+    }
+    amount.add(Value::Missing, 400);
+    let mut country = LooseCounts::default();
+    for (text, count) in [("de", 20_000), ("fr", 12_000), ("us", 8_000)] {
+        country.add(Value::Text(text), count);
+    }
+    series.insert((Role::Feature, "amount".into()), amount);
+    series.insert((Role::Feature, "country".into()), country);
+    let name = |text| Name::new(text).unwrap();
+    let mut header = Header::new(name("fraud"), name("7"), ReferenceRole::Training);
+    header.rows = 40_000;
+    let mut reference = learn_reference(header, [40_000, 0, 0, 0], &series).unwrap();
+    // what is natural is of series and tests, not of bins: the made-up layout teaches as well
+    let natural = learn(Lesson {
+        layout: &layout,
+        hours: &hours(&layout, 14 * 24, 7, weather),
+        buckets: None,
+        windows: &WITHIN,
+    });
+    reference.natural = Some(Arc::new(natural));
+    reference
+}
+
+fn traffic(rows_per_hour: u32) -> Traffic {
+    Traffic {
+        rows_per_hour,
+        false_alarms_per_month: 1.0,
+        windows: WITHIN.to_vec(),
+    }
+}
+
+fn of(rows_per_hour: u32, reference: Reference) -> Power {
+    power(reference, traffic(rows_per_hour), |_, _| None)
+}
+
+fn calm(_hour: i64) -> f64 {
+    0.0
+}
+
+#[test]
+fn what_people_see() {
+    let power = of(1_000, reference(calm));
+    insta::assert_snapshot!(show::show(&power), @"");
+    insta::assert_snapshot!(show::show_jsonl(&power), @"");
+}
+
+#[test]
+fn without_hours_nothing_is_known_to_be_natural() {
+    let mut reference = reference(calm);
+    reference.natural = None;
+    let power = of(100, reference);
+    assert!(!power.is_taught);
+    let text = show::show(&power);
+    assert!(text.contains("not known"), "{text}");
+    // a PSI of 0.25 is a shift of half a sigma
+    let [_, _, in_a_day] = power.found[0].smallest;
+    assert!((0.45..0.6).contains(&in_a_day.unwrap()), "{in_a_day:?}");
+}
+
+/// More rows and more time find smaller changes; a series that moves by itself hides larger ones.
+#[test]
+fn more_rows_and_more_time_find_less_and_what_is_natural_hides_more() {
+    let (few, many) = (of(100, reference(calm)), of(2_000, reference(calm)));
+    let wild = of(
+        2_000,
+        reference(|hour| if hour % 24 < 8 { 0.6 } else { 0.0 }),
+    );
+    for ((few, many), wild) in few.found.iter().zip(&many.found).zip(&wild.found) {
+        let sizes = |found: &Found| found.smallest.map(|size| size.unwrap_or(f64::INFINITY));
+        for (few, many) in sizes(few).into_iter().zip(sizes(many)) {
+            assert!(many <= few, "{few} {many}");
+        }
+        assert!(sizes(many).is_sorted_by(|a, b| a >= b), "{many:?}");
+        if wild.change == Change::Mean {
+            assert!(sizes(wild)[0] > 2.0 * sizes(many)[0], "{wild:?} {many:?}");
+        }
+    }
+    let tiny = of(1, reference(calm));
+    assert_eq!(tiny.found[0].smallest[0], None);
+}
+
+/// At the smallest size that is found, half of all windows are.
+#[test]
+fn half_of_the_windows_with_the_smallest_change_are_found() {
+    const WINDOWS: usize = 300;
+    let traffic = Traffic {
+        windows: vec![Length::HOUR],
+        ..traffic(1_000)
+    };
+    let judge = judge_of(reference(calm), &traffic, |_, _| None);
+    let trial = Trial::new(&judge, traffic.rows_per_hour, Length::HOUR);
+    let mut random = SplitMix(5);
+    for found in found(&judge, &traffic) {
+        let place = judge.reference.layout.find(&found.series).unwrap();
+        let usual = Shares::of(&trial.expected[place]);
+        let shares = found.change.apply(&usual, found.smallest[0].unwrap());
+        let kind = judge.reference.layout.series()[place].kind();
+        let fires = |random: &mut SplitMix| {
+            let current = shares.drawn(random, 1_000);
+            let expected = &trial.expected[place];
+            compare(kind, expected, &current).into_iter().any(|one| {
+                let size = || effect(one.test, expected, &current);
+                judge.verdict((place, Length::HOUR), one, size).verdict == Verdict::Drift
+            })
+        };
+        let fired = (0..WINDOWS).filter(|_| fires(&mut random)).count();
+        // 150 +- 9, and what the approximation of the median is off by
+        assert!((100..=200).contains(&fired), "{fired} {found:?}");
+    }
+}
+
+/// A window of a day sees a change in its first hour only in one row of 24.
+#[test]
+fn a_window_that_is_hardly_covered_finds_large_changes_only() {
+    let traffic = Traffic {
+        windows: vec![Length::DAY],
+        ..traffic(1_000)
+    };
+    let power = power(reference(calm), traffic, |_, _| None);
+    let [hour, six, day] = power.found[0].smallest.map(Option::unwrap);
+    assert!(
+        hour > 3.0 * day && six > day && hour > six,
+        "{hour} {six} {day}"
+    );
+}
