@@ -225,8 +225,15 @@ impl Thread {
             } => {
                 self.doors.door.fate(writer, attempt, &chain, accepted);
             }
-            Effect::Activated { key, role, digest } => {
-                tracing::info!(model = %key, role = role.as_str(), %digest, "reference active");
+            Effect::Activated {
+                key,
+                role,
+                digest,
+                layout,
+                learned,
+            } => {
+                let role = role.as_str();
+                tracing::info!(model = %key, role, %digest, %layout, learned, "reference active");
                 self.tell(Event::Reference {
                     digest: Some(digest),
                 });

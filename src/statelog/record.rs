@@ -78,7 +78,12 @@ pub struct Configuration {
     pub loose_series_max: u64,
     /// Budgets, what matters, and whose model it is.
     pub alerts: Alerting,
+    /// Rows that a model version without a reference learns one from; 0 where none is learned.
+    pub learn_rows: u64,
 }
+
+/// [`Configuration::learn_rows`] of a record that does not say.
+pub const LEARN_ROWS: u64 = 10_000;
 
 /// The state of the fold before a position.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -29,12 +29,13 @@ prop_compose! {
         models_allow in vec("[a-z*\"]{0,4}", 0..3),
         loose_series_max: u64,
         alerts in any_alerting(),
+        learn_rows in prop_oneof![Just(LEARN_ROWS), any::<u64>()],
     ) -> Configuration {
         let [lateness, wait_max, silent_after] = lengths;
         let windows = windows.into_iter().collect();
         Configuration {
             windows, keep, lateness, wait_max, silent_after, models_max, models_allow,
-            loose_series_max, alerts,
+            loose_series_max, alerts, learn_rows,
         }
     }
 }
@@ -255,6 +256,7 @@ fn configuration(alerts: Alerting) -> Configuration {
         models_allow: vec!["fraud*".to_owned()],
         loose_series_max: 200,
         alerts,
+        learn_rows: LEARN_ROWS,
     }
 }
 
