@@ -5,6 +5,7 @@
 //! delta    from == head? counted, head = to else superseded: no effect but a counter
 //! activate the reference judges its model version from here on
 //!          none?    the model version learns one from its first rows
+//! command  to accept what was served makes it the baseline; others are passed on
 //! anchor   of a place the fold remembers: must agree, or the log is not the one it was
 //! ```
 //!
@@ -26,10 +27,11 @@ use crate::fold::watermark::Progress;
 use crate::key::{ChainKey, ModelKey};
 use crate::layout::Digest;
 use crate::reference::ReferenceRole;
-use crate::statelog::record::{Anchor, Configuration, Record};
+use crate::statelog::record::{Anchor, Command, Configuration, Record};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
 
+mod accept;
 mod activation;
 mod admission;
 mod anchors;
@@ -104,6 +106,8 @@ pub enum Effect {
         /// Why.
         reason: String,
     },
+    /// An operator asked for this. What the fold itself does of it follows.
+    Command(Command),
     /// This anchor should be in the log.
     Anchor(Anchor),
 }
@@ -233,6 +237,7 @@ impl Fold {
             } => self.activate(&key, (&artifact, &natural), effects),
             Record::Configure(config) => self.configure(config, effects),
             Record::Anchor(anchor) => self.check(&anchor)?,
+            Record::Command(command) => self.command(command, effects),
         }
         self.position = input.position + 1;
         self.last_digest = input.digest;

@@ -326,4 +326,4 @@ impl ModelState {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -14,7 +14,7 @@ use crate::statelog::record::{Configuration, Record};
 use crate::tally::{Layouts, Range, Router, Seen, Tally};
 
 /// A row: its minute, and what its two series hold.
-type Event = (i64, u8, i16);
+pub(in crate::fold) type Event = (i64, u8, i16);
 
 /// Mostly numbers and three texts; sometimes of another kind, null, or absent.
 fn values(event: &Event) -> Vec<(&'static str, Value<'static>)> {
@@ -40,7 +40,7 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// The delta of rows that follow `from`, in some layouts.
-fn delta(layouts: Layouts, from: i64, events: &[Event]) -> Delta {
+pub(in crate::fold) fn delta(layouts: Layouts, from: i64, events: &[Event]) -> Delta {
     let mut router = Router::new(layouts.into(), MINUTE_5, Length::MINUTE);
     let (mut names, mut tally) = (Names::new(16), Tally::default());
     let mut offset = from;
@@ -99,7 +99,7 @@ fn learning(rows: usize) -> Configuration {
 }
 
 impl Log {
-    fn learning(rows: usize) -> Self {
+    pub(in crate::fold) fn learning(rows: usize) -> Self {
         let mut log = Self::of(learning(rows));
         log.now = 2_000 * MINUTE;
         log.append(Record::Genesis {
@@ -109,13 +109,13 @@ impl Log {
         log
     }
 
-    fn head(&self) -> i64 {
+    pub(in crate::fold) fn head(&self) -> i64 {
         self.fold.chains[&chain(0)].head
     }
 
     /// Appends rows, in deltas of these many rows (in turn), counted without a layout or in that of
     /// the fold.
-    fn rows(&mut self, events: &[Event], sizes: &[usize], in_layout: bool) {
+    pub(in crate::fold) fn rows(&mut self, events: &[Event], sizes: &[usize], in_layout: bool) {
         let mut rest = events;
         for size in sizes.iter().cycle() {
             if rest.is_empty() {
@@ -146,7 +146,7 @@ impl Log {
         (counts.collect(), hours.collect())
     }
 
-    fn baseline(&self) -> &Arc<Reference> {
+    pub(in crate::fold) fn baseline(&self) -> &Arc<Reference> {
         self.model().references.baseline.as_ref().unwrap()
     }
 
@@ -195,7 +195,7 @@ proptest! {
 }
 
 /// A row a minute from this minute on, its value the minute of the hour.
-fn steady(minutes: std::ops::Range<i64>) -> Vec<Event> {
+pub(in crate::fold) fn steady(minutes: std::ops::Range<i64>) -> Vec<Event> {
     minutes
         .map(|minute| (minute, 4 + 8 * 2, i16::try_from(minute % 60).unwrap()))
         .collect()
