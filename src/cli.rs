@@ -122,6 +122,8 @@ pub enum Reference {
     Show(Show),
     /// Compare two references, series by series.
     Diff(Diff),
+    /// Write the reference in force of a model version, a learned one too.
+    Export(Export),
 }
 
 /// Arguments of `driftd reference build`.
@@ -189,6 +191,28 @@ pub struct Diff {
     /// The other one.
     #[arg(value_name = "B", value_hint = ValueHint::FilePath)]
     pub b: PathBuf,
+}
+
+/// Arguments of `driftd reference export`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::EXPORT)]
+pub struct Export {
+    /// Model that the reference is of.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub model: Name,
+    /// Version of the model.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub version: Name,
+    /// Which reference, where there are two [default: the one that alerts are judged against].
+    #[arg(long, value_parser = roles())]
+    pub role: Option<ReferenceRole>,
+    /// Configuration file (TOML) that says where the state log is; environment variables overrule
+    /// it.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+    /// The file to write.
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
 }
 
 /// Arguments of `driftd replay`.

@@ -12,7 +12,9 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, AppError};
-use crate::cli::{Build, Check, Command, Demo, Diff, ExitNow, PowerFormat, Reference, Serve, Show};
+use crate::cli::{
+    Build, Check, Command, Demo, Diff, ExitNow, Export, PowerFormat, Reference, Serve, Show,
+};
 use crate::clock::Clock;
 use crate::config::{self, Config, Overrides, Problems};
 use crate::demo::{self, DemoError};
@@ -21,6 +23,8 @@ use crate::reference::build::{self, BuildRequest, Terminal};
 use crate::reference::{artifact, show, zone};
 use crate::replay::{self, ReplayError};
 use crate::telemetry::{self, Exit, error_chain};
+
+mod export;
 
 /// Why a command failed, by what the shell is told.
 #[derive(Debug)]
@@ -47,6 +51,7 @@ pub fn run(command: Command, clock: Clock) -> Exit {
         Command::Reference(Reference::Build(build)) => self::build(*build, clock),
         Command::Reference(Reference::Show(show)) => self::show(&show),
         Command::Reference(Reference::Diff(diff)) => self::diff(&diff),
+        Command::Reference(Reference::Export(export)) => self::export(&export, clock),
         Command::Replay(replay) => self::replay(&replay),
         Command::Power(power) => self::power(power),
         Command::Completions(completions) => print(&completions.script()),
@@ -124,10 +129,7 @@ fn build(build: Build, clock: Clock) -> Result<(), Failure> {
     };
     let built = build::build(&request, &Terminal::new());
     let reference = built.map_err(|error| Failure::new(Exit::BadInput, &error))?;
-    write_whole(&output, &artifact::to_bytes(&reference)).map_err(|source| Failure {
-        exit: Exit::Unavailable,
-        text: format!("cannot write {}: {source}", output.display()),
-    })?;
+    write(&output, &artifact::to_bytes(&reference))?;
     print(format!("{}\n", reference.digest()).as_bytes())
 }
 
@@ -141,6 +143,13 @@ fn show(show: &Show) -> Result<(), Failure> {
 
 fn diff(diff: &Diff) -> Result<(), Failure> {
     print(show::diff(&read(&diff.a)?, &read(&diff.b)?).as_bytes())
+}
+
+fn export(export: &Export, clock: Clock) -> Result<(), Failure> {
+    let config = load(export.config.as_deref(), &Overrides::default())?;
+    let bytes = export::export(export, &config, clock)
+        .map_err(|error| Failure::new(Exit::Unavailable, &error))?;
+    write(&export.output, &bytes)
 }
 
 fn replay(replay: &crate::cli::Replay) -> Result<(), Failure> {
@@ -180,6 +189,13 @@ fn read(path: &Path) -> Result<crate::reference::Reference, Failure> {
     };
     let bytes = std::fs::read(path).map_err(|error| named(error.to_string()))?;
     artifact::from_bytes(&bytes).map_err(|error| named(error_chain(&error)))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_whole(path, bytes).map_err(|source| Failure {
+        exit: Exit::Unavailable,
+        text: format!("cannot write {}: {source}", path.display()),
+    })
 }
 
 /// Writes a file so that a reader sees all of it or none.

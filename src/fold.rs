@@ -4,6 +4,8 @@
 //! genesis  chain known?  ignored            else the chain begins, head = start
 //! delta    from == head? counted, head = to else superseded: no effect but a counter
 //! activate the reference judges its model version from here on
+//!          none?    the model version learns one from its first rows
+//! command  to accept what was served makes it the baseline; others are passed on
 //! anchor   of a place the fold remembers: must agree, or the log is not the one it was
 //! ```
 //!
@@ -16,24 +18,29 @@ use std::sync::Arc;
 
 use globset::GlobSet;
 
-use crate::delta::{Accounting, Delta, LastRecord, LayoutId};
+use crate::delta::{Accounting, Delta, LastRecord};
+use crate::fold::activation::{Active, Named};
 use crate::fold::admission::allowed;
-use crate::fold::model::{ModelState, References, newest};
+use crate::fold::learning::Growth;
+use crate::fold::model::{ModelState, newest};
 use crate::fold::watermark::Progress;
 use crate::key::{ChainKey, ModelKey};
 use crate::layout::Digest;
 use crate::reference::ReferenceRole;
-use crate::statelog::record::{Anchor, Configuration, Record};
+use crate::statelog::record::{Anchor, Command, Configuration, Record};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
 
+mod accept;
 mod activation;
 mod admission;
 mod anchors;
 pub mod hours;
+pub mod learning;
 pub mod model;
 mod packed;
 pub mod pane;
+mod projection;
 pub mod watermark;
 pub mod window;
 
@@ -85,6 +92,10 @@ pub enum Effect {
         role: ReferenceRole,
         /// Its digest.
         digest: Digest,
+        /// The digest of its layout.
+        layout: Digest,
+        /// Whether the model version learned it from its own rows.
+        learned: bool,
     },
     /// A reference did not become active.
     Refused {
@@ -95,6 +106,8 @@ pub enum Effect {
         /// Why.
         reason: String,
     },
+    /// An operator asked for this. What the fold itself does of it follows.
+    Command(Command),
     /// This anchor should be in the log.
     Anchor(Anchor),
 }
@@ -171,8 +184,11 @@ pub struct Fold {
     pub watermark: Option<Timestamp>,
     /// Models that are let in; `None` lets all in.
     allow: Option<GlobSet>,
-    active: BTreeMap<ModelKey, (LayoutId, References)>,
-    layout_ids: BTreeMap<Digest, LayoutId>,
+    active: BTreeMap<ModelKey, Active>,
+    growth: BTreeMap<ModelKey, Growth>,
+    layout_ids: BTreeMap<Digest, Named>,
+    /// Layouts that ever got a short name: none is given twice.
+    layouts_named: u32,
     last_row: Timestamp,
     last_digest: [u8; 32],
     anchors: Vec<Anchor>,
@@ -195,7 +211,9 @@ impl Fold {
             limit_hits: LimitHits::default(),
             watermark: None,
             active: BTreeMap::new(),
+            growth: BTreeMap::new(),
             layout_ids: BTreeMap::new(),
+            layouts_named: 0,
             last_row: Timestamp::MIN,
             last_digest: [0; 32],
             anchors: Vec::new(),
@@ -219,10 +237,11 @@ impl Fold {
             } => self.activate(&key, (&artifact, &natural), effects),
             Record::Configure(config) => self.configure(config, effects),
             Record::Anchor(anchor) => self.check(&anchor)?,
+            Record::Command(command) => self.command(command, effects),
         }
         self.position = input.position + 1;
         self.last_digest = input.digest;
-        self.pass_time();
+        self.pass_time(effects);
         Ok(())
     }
 
@@ -237,9 +256,9 @@ impl Fold {
 
     /// The layouts in force.
     pub fn layouts(&self) -> Layouts {
-        let of = self.active.iter().filter_map(|(key, (id, references))| {
-            let reference = references.iter().next()?;
-            Some((key.clone(), (*id, Arc::clone(&reference.layout))))
+        let of = self.active.iter().filter_map(|(key, active)| {
+            let reference = active.references.iter().next()?;
+            Some((key.clone(), (active.layout, Arc::clone(&reference.layout))))
         });
         Layouts {
             of: of.collect(),
@@ -319,7 +338,7 @@ impl Fold {
         if delta.accounting.rows > 0 {
             self.last_row = self.log_time;
         }
-        self.count_models(delta);
+        self.count_models(delta, effects);
         self.count_topic(delta);
     }
 
@@ -332,11 +351,12 @@ impl Fold {
         }
         self.allow = allowed(&config.models_allow);
         self.config = Arc::new(config);
+        self.start_learning();
         effects.push(Effect::Layouts);
     }
 
     /// Moves the watermark, and forgets model versions that fell silent.
-    fn pass_time(&mut self) {
+    fn pass_time(&mut self, effects: &mut Vec<Effect>) {
         let chains = self.chains.values().map(|chain| &chain.progress);
         let (now, wait_max) = (self.log_time, self.config.wait_max);
         let frontier = watermark::frontier(chains, now, self.last_row, wait_max);
@@ -344,9 +364,23 @@ impl Fold {
         self.watermark = self.watermark.max(watermark);
         if self.log_time.millis_since(self.swept) >= Length::MINUTE.as_millis() {
             self.swept = self.log_time;
-            let silent = self.config.silent_after.as_millis();
-            self.models
-                .retain(|_, model| now.millis_since(model.last_seen) <= silent);
+            self.forget_silent(effects);
+        }
+    }
+
+    /// Forgets model versions that fell silent, and with them what they learned: references from
+    /// outside stay active.
+    fn forget_silent(&mut self, effects: &mut Vec<Effect>) {
+        let (now, silent) = (self.log_time, self.config.silent_after.as_millis());
+        self.models
+            .retain(|_, model| now.millis_since(model.last_seen) <= silent);
+        let (models, known) = (&self.models, self.active.len());
+        self.growth.retain(|key, _| models.contains_key(key));
+        self.active
+            .retain(|key, active| !active.learned || models.contains_key(key));
+        if self.active.len() < known {
+            self.forget_layouts();
+            effects.push(Effect::Layouts);
         }
     }
 }

@@ -93,6 +93,9 @@ pub struct Header {
     pub last_event: Option<Timestamp>,
     /// The time zone of hours of the day, an IANA name; UTC where there is none.
     pub timezone: Option<String>,
+    /// Whether driftd learned it from live rows by itself, so that its edges are points of the grid
+    /// that rows without a layout are counted on.
+    pub learned: bool,
     /// Where the rows come from.
     pub provenance: Provenance,
 }
@@ -109,6 +112,7 @@ impl Header {
             first_event: None,
             last_event: None,
             timezone: None,
+            learned: false,
             provenance: Provenance {
                 inputs: Vec::new(),
                 created_at: None,
@@ -121,7 +125,7 @@ impl Header {
 /// Where the rows of a reference come from, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Provenance {
-    /// The files read; none for a learned reference.
+    /// The files read; none for a reference that comes from live rows.
     pub inputs: Vec<Input>,
     /// When the reference was made, where somebody said so.
     pub created_at: Option<Timestamp>,

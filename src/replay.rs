@@ -159,6 +159,8 @@ impl<'a> Replayer<'a> {
                 false_alarms_per_month: args.false_alarms_per_month,
                 ..Alerting::default()
             },
+            // rows are compared with the reference that was given, and with nothing else
+            learn_rows: 0,
         };
         let engine = Engine::new(config);
         let (fold, pane) = (engine.fold(), engine.fold().base_pane());

@@ -119,6 +119,8 @@ impl FromStr for Timestamp {
 pub struct Length(i64);
 
 impl Length {
+    /// One millisecond, the shortest.
+    pub const MILLISECOND: Self = Self(1);
     /// One second.
     pub const SECOND: Self = Self(1_000);
     /// One minute.

@@ -477,6 +477,7 @@ fn configuration(spec: &Spec) -> Configuration {
         models_max: 1,
         models_allow: Vec::new(),
         loose_series_max: 1,
+        learn_rows: 10_000,
         alerts: Alerting {
             false_alarms_per_month: 1.0,
             min_psi: spec.min_psi,

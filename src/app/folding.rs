@@ -17,7 +17,7 @@ use crate::expose::Shared;
 use crate::fold::{self, Effect, FoldError};
 use crate::layout::Digest;
 use crate::source::{Door, Head};
-use crate::statelog::record::{Record, RecordError};
+use crate::statelog::record::{Command, Record, RecordError};
 use crate::statelog::{Appender, Entry, Failed, Read, Reader, StateLogError};
 
 /// How long readers of the board wait at most for what is folded.
@@ -225,8 +225,15 @@ impl Thread {
             } => {
                 self.doors.door.fate(writer, attempt, &chain, accepted);
             }
-            Effect::Activated { key, role, digest } => {
-                tracing::info!(model = %key, role = role.as_str(), %digest, "reference active");
+            Effect::Activated {
+                key,
+                role,
+                digest,
+                layout,
+                learned,
+            } => {
+                let role = role.as_str();
+                tracing::info!(model = %key, role, %digest, %layout, learned, "reference active");
                 self.tell(Event::Reference {
                     digest: Some(digest),
                 });
@@ -239,6 +246,10 @@ impl Thread {
                 tracing::warn!(model = %key, reason, "reference refused");
                 self.tell(Event::Reference { digest });
             }
+            Effect::Command(command) if self.ready => {
+                let Command { actor, reason, .. } = command;
+                tracing::info!(actor, reason, kind = ?command.kind, "command");
+            }
             // while the log is read again, its anchors are in it already
             Effect::Anchor(anchor) if self.ready => {
                 let appended = self
@@ -249,7 +260,7 @@ impl Thread {
                     tracing::warn!(%error, "anchor not appended");
                 }
             }
-            Effect::Anchor(_) | Effect::Layouts => {}
+            Effect::Anchor(_) | Effect::Command(_) | Effect::Layouts => {}
         }
     }
 

@@ -52,6 +52,13 @@ pub(super) const DIFF: &str = "\
 Examples:
   driftd reference diff fraud-6.ref fraud-7.ref";
 
+pub(super) const EXPORT: &str = "\
+It reads the state log to its end, and changes nothing. A running driftd keeps a log of state.home =
+\"embedded\" to itself: ask that one, at /api/v1/models/fraud/versions/7/reference.
+
+Examples:
+  driftd reference export --model fraud --version 7 --config driftd.toml --output learned.ref";
+
 pub(super) const REPLAY: &str = "\
 Examples:
   driftd replay --reference training.ref events.jsonl

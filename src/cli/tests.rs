@@ -91,6 +91,22 @@ fn reference_build_takes_what_it_needs() {
 }
 
 #[test]
+fn reference_export_takes_the_one_that_judges_unless_told() {
+    let line = "driftd reference export --model fraud --version 7 -o learned.ref";
+    let Command::Reference(Reference::Export(export)) = ask(line).unwrap() else {
+        panic!("not export")
+    };
+    assert_eq!((export.role, export.config), (None, None));
+    let Command::Reference(Reference::Export(export)) =
+        ask(&format!("{line} --role training --config driftd.toml")).unwrap()
+    else {
+        panic!("not export")
+    };
+    assert_eq!(export.role, Some(ReferenceRole::Training));
+    assert_eq!(export.config, Some("driftd.toml".into()));
+}
+
+#[test]
 fn replay_has_the_windows_of_serve_unless_told() {
     let Command::Replay(replay) = ask("driftd replay --reference r.ref i.jsonl").unwrap() else {
         panic!("not replay")
@@ -168,6 +184,7 @@ fn help_says_what_is_for_whom() {
         "reference build",
         "reference show",
         "reference diff",
+        "reference export",
         "replay",
         "power",
         "completions",

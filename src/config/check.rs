@@ -96,6 +96,7 @@ impl Checker {
             models_allow: self.globs("models.allow", &raw.models.allow).to_vec(),
             loose_series_max: raw.limits.loose_series_max,
             alerts: self.alerts(raw.alerts, raw.models.about),
+            learn_rows: raw.reference.learn_rows,
         };
         Config {
             kafka: self.kafka(raw.kafka),

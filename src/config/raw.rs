@@ -247,6 +247,9 @@ tables! {
         url: Option<String> = Text, Unset;
         /// How often to look for new and changed references.
         watch_interval: Span = Kind::Length("1s", "24h"), Is("30s");
+        /// How many rows a model version without a reference learns one from: its first ones, or
+        /// those of its first day where they are at least 500; 0 learns none.
+        learn_rows: u64 = Integer(0, 1_000_000), Is("10000");
     }
 
     /// The windows that are scored.

@@ -27,7 +27,11 @@ use crate::expose::problem::Problem;
 use crate::expose::query::{Params, path_of};
 use crate::expose::view::{self, AlertsAsked, HistoryAsked, ScoresAsked};
 use crate::expose::{COMPUTE_WAIT_MAX, Shared, guard, metrics};
+use crate::reference::{ReferenceRole, artifact};
 use crate::time::{Length, Timestamp};
+
+/// The media type of an artifact, which is an Arrow file.
+const ARTIFACT_TYPE: &str = "application/vnd.apache.arrow.file";
 
 type Pairs = Query<Vec<(String, String)>>;
 type Answer = Result<Response, Problem>;
@@ -52,6 +56,10 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route(
             "/api/v1/models/{model}/versions/{version}/series/{series}/history",
             get(history),
+        )
+        .route(
+            "/api/v1/models/{model}/versions/{version}/reference",
+            get(reference),
         )
         .route("/api/v1/alerts", get(alerts))
         .route("/api/v1/status", get(status))
@@ -211,6 +219,27 @@ async fn history(State(shared): State<Arc<Shared>>, at: Series, Query(pairs): Pa
             list: format!("{}/scores?window={}", path_of(&model.key), panes.window()),
         })?;
         Ok(Json(found).into_response())
+    })
+    .await
+}
+
+async fn reference(State(shared): State<Arc<Shared>>, at: Version, Query(pairs): Pairs) -> Answer {
+    let Path((model, version)) = at.map_err(|_not_utf8| Problem::PathEncoding)?;
+    let role = Params::new(pairs, &["role"])?.role("role")?;
+    compute(&shared, move |board| {
+        let model = find::model(board, &model, &version)?;
+        let found = match role {
+            Some(role) => model.references.of(role),
+            None => model.references.judge(),
+        };
+        let asked = role.map_or("such", ReferenceRole::as_str);
+        let reference = found.ok_or_else(|| Problem::reference(model, asked))?;
+        let kind = HeaderValue::from_static(ARTIFACT_TYPE);
+        Ok((
+            [(header::CONTENT_TYPE, kind)],
+            artifact::to_bytes(reference),
+        )
+            .into_response())
     })
     .await
 }

@@ -134,6 +134,7 @@ pub(super) fn config() -> Configuration {
         silent_after: Length::DAY.times(7),
         models_max: 8,
         loose_series_max: 8,
+        learn_rows: 0,
         models_allow: Vec::new(),
         alerts: Alerting::default(),
     }

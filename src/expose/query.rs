@@ -110,13 +110,19 @@ impl Params {
 
     /// Which reference was asked for.
     pub(super) fn reference(&self) -> Result<Option<ReferenceRole>, Problem> {
-        match self.text("reference") {
-            None => Ok(None),
-            Some("training") => Ok(Some(ReferenceRole::Training)),
-            Some("baseline") => Ok(Some(ReferenceRole::Baseline)),
-            Some(other) => Err(Problem::parameter(
-                "reference",
-                format!("`{other}` is not one of: training, baseline"),
+        self.role("reference")
+    }
+
+    /// The role that a parameter names.
+    pub(super) fn role(&self, name: &'static str) -> Result<Option<ReferenceRole>, Problem> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        match ReferenceRole::from_text(text) {
+            Some(role) => Ok(Some(role)),
+            None => Err(Problem::parameter(
+                name,
+                format!("`{text}` is not one of: training, baseline"),
             )),
         }
     }

@@ -86,6 +86,9 @@ pub struct ReferenceView {
     role: &'static str,
     digest: String,
     rows: u64,
+    /// Whether it was learned from live rows; left out where it was not.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    learned: bool,
 }
 
 impl ReferenceView {
@@ -94,6 +97,7 @@ impl ReferenceView {
             role: reference.header.role.as_str(),
             digest: reference.digest().to_string(),
             rows: reference.header.rows,
+            learned: reference.header.learned,
         }
     }
 }

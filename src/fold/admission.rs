@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use globset::{Glob, GlobSet};
 
-use super::Fold;
+use super::learning::{Growth, Learning};
 use super::model::{ModelState, SKEW_MAX};
+use super::{Effect, Fold};
 use crate::delta::Delta;
 use crate::key::ModelKey;
 
@@ -13,7 +14,7 @@ use crate::key::ModelKey;
 const ARRIVALS_MAX: usize = 131_072;
 
 impl Fold {
-    pub(super) fn count_models(&mut self, delta: &Delta) {
+    pub(super) fn count_models(&mut self, delta: &Delta, effects: &mut Vec<Effect>) {
         let (mut unadmitted, mut beyond) = (0, 0);
         let (config, now) = (Arc::clone(&self.config), self.log_time);
         for counts in &delta.models {
@@ -22,9 +23,12 @@ impl Fold {
                 self.limit_hits.models += 1;
                 continue;
             };
+            let projected = model.projected(counts);
+            let counts = projected.as_ref().unwrap_or(counts);
             let shortfall = Arc::make_mut(model).add(counts, &delta.chain.topic, &config, now);
             self.limit_hits.loose_series += shortfall.loose;
             beyond += shortfall.beyond_horizon;
+            self.grow(counts, effects);
         }
         let topic = self
             .topics
@@ -48,8 +52,12 @@ impl Fold {
                 return None;
             }
             let mut model = ModelState::new(key.clone(), &self.config.windows, self.log_time);
-            if let Some((layout, references)) = self.active.get(key) {
-                model.take_layout(*layout, references.clone());
+            if let Some(active) = self.active.get(key) {
+                model.take(active);
+            } else if self.config.learn_rows > 0 {
+                model.learning = true;
+                let learning = Growth::Learning(Learning::default());
+                self.growth.insert(key.clone(), learning);
             }
             self.models.insert(key.clone(), Arc::new(model));
         }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::delta::{LayoutId, ModelDelta, PaneDelta};
+use crate::fold::activation::Active;
 use crate::fold::hours::{self, Hours};
 use crate::fold::pane::Panes;
+use crate::fold::projection::project;
 use crate::key::ModelKey;
 use crate::layout::Layout;
 use crate::reference::{BLOCK, Reference, ReferenceRole};
@@ -67,6 +69,12 @@ pub struct ModelState {
     pub shape: Option<Arc<Layout>>,
     /// What live data is compared with.
     pub references: References,
+    /// Whether its reference was learned from its own rows.
+    pub learned: bool,
+    /// Whether it has no reference yet and is learning one.
+    pub learning: bool,
+    /// Whether what is counted without a layout can be counted in that one.
+    projects: bool,
     /// Rows ever counted, those beyond the horizon included.
     pub rows: u64,
     /// Rows whose pane was gone, or too far ahead, for every window.
@@ -84,7 +92,7 @@ pub struct ModelState {
     pub windows: Vec<Panes>,
     /// The hours of weeks, at the test bins of the layout in force.
     pub hours: Hours,
-    /// Rows by the hour of their event time, whatever their layout; kept as long as [`Self::hours`].
+    /// Rows by the hour of their event time, whatever their layout; kept as long as the hours.
     pub volume: BTreeMap<Timestamp, u64>,
 }
 
@@ -105,6 +113,9 @@ impl ModelState {
             layout: LayoutId::UNIVERSAL,
             shape: None,
             references: References::default(),
+            learned: false,
+            learning: false,
+            projects: false,
             rows: 0,
             rows_beyond_horizon: 0,
             first_event: None,
@@ -117,16 +128,27 @@ impl ModelState {
         }
     }
 
-    /// Counts new rows in this layout, which is that of `references`. Hours of another one are
-    /// forgotten: their test bins are others.
-    pub(super) fn take_layout(&mut self, layout: LayoutId, references: References) {
+    /// Counts new rows in the layout of these references. Hours of another one are forgotten: their
+    /// test bins are others.
+    pub(super) fn take(&mut self, active: &Active) {
+        let references = active.references.clone();
         let shape = references.iter().next().map(|one| Arc::clone(&one.layout));
-        if self.layout != layout {
+        if self.layout != active.layout {
             self.hours = shape.clone().map_or_else(Hours::default, Hours::new);
         }
-        self.layout = layout;
+        self.layout = active.layout;
         self.shape = shape;
         self.references = references;
+        self.learned = active.learned;
+        self.learning = false;
+        self.projects = active.projects;
+    }
+
+    /// A delta that knew nothing of the layout in force, where that can be made good.
+    pub(super) fn projected(&self, delta: &ModelDelta) -> Option<ModelDelta> {
+        let is_behind = self.projects && delta.layout == LayoutId::UNIVERSAL;
+        let layout = self.shape.as_ref().filter(|_| is_behind)?;
+        Some(project(delta, self.layout, layout))
     }
 
     /// Adds a delta's counts, which were appended at `now`, and forgets what falls behind.
@@ -235,12 +257,13 @@ pub(super) fn newest(delta: &ModelDelta, latest: Timestamp, now: Timestamp) -> O
 }
 
 /// The start of the first pane of a delta that is believed, at most `latest`.
-fn oldest(delta: &ModelDelta, latest: Timestamp, now: Timestamp) -> Option<Timestamp> {
+pub(super) fn oldest(delta: &ModelDelta, latest: Timestamp, now: Timestamp) -> Option<Timestamp> {
     let believed = delta.panes.iter().filter(|pane| is_believed(pane, now));
     believed.map(|pane| pane.start.min(latest)).min()
 }
 
-fn is_believed(pane: &PaneDelta, now: Timestamp) -> bool {
+/// Whether the events of a pane move time and are counted by it.
+pub(super) fn is_believed(pane: &PaneDelta, now: Timestamp) -> bool {
     pane.start <= now + FUTURE_KEPT
 }
 

@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::delta::{LayoutId, PaneDelta};
+use crate::fold::projection::take_cells;
 use crate::key::Role;
-use crate::layout::LooseCounts;
+use crate::layout::{Layout, LooseCounts};
 use crate::time::{Length, Timestamp};
 
 /// Panes a window has.
@@ -40,6 +41,20 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Adds the counts of the same pane that were kept elsewhere; both have few loose series.
+    fn merge(&mut self, other: &Self) {
+        self.rows += other.rows;
+        self.late += other.late;
+        for (sum, count) in self.carried.iter_mut().zip(&other.carried) {
+            *sum += count;
+        }
+        let cells: Vec<_> = other.cells.iter().collect();
+        self.cells.add(&cells);
+        for (series, counts) in &other.loose {
+            self.loose.entry(series.clone()).or_default().merge(counts);
+        }
+    }
+
     /// Adds a delta's counts of one pane; false when loose series had to be left out.
     fn add(&mut self, delta: &PaneDelta, loose_max: usize) -> bool {
         self.rows += delta.rows;
@@ -135,6 +150,22 @@ impl Pane {
             .map(|(_, counts)| counts)
     }
 
+    /// Counts under `layout`, known as `id`, what was counted without one.
+    fn project(&mut self, id: LayoutId, layout: &Layout) {
+        let at = self
+            .under
+            .iter()
+            .position(|(id, _)| *id == LayoutId::UNIVERSAL);
+        let Some((_, mut counts)) = at.map(|at| self.under.remove(at)) else {
+            return;
+        };
+        counts.cells = Cells::default();
+        counts
+            .cells
+            .add(&take_cells(layout, counts.carried, &mut counts.loose));
+        self.under_mut(id).merge(&counts);
+    }
+
     /// Rows under any layout.
     pub fn rows(&self) -> u64 {
         self.under.iter().map(|(_, counts)| counts.rows).sum()
@@ -195,6 +226,15 @@ impl Panes {
         let chunk = self.chunks.entry(self.chunk_of(start)).or_default();
         let pane = Arc::make_mut(chunk).entry(start).or_default();
         pane.under_mut(layout).add(delta, loose_max)
+    }
+
+    /// Counts in `layout`, known as `id`, all that was counted without one.
+    pub(super) fn project(&mut self, id: LayoutId, layout: &Layout) {
+        for chunk in self.chunks.values_mut() {
+            for pane in Arc::make_mut(chunk).values_mut() {
+                pane.project(id, layout);
+            }
+        }
     }
 
     /// Whether a pane that starts here is kept, when everything that ends by `horizon` is not.

@@ -8,15 +8,16 @@ use proptest::prelude::*;
 use super::model::FUTURE_KEPT;
 use super::*;
 use crate::decode::{Names, Row, Value};
+use crate::delta::LayoutId;
 use crate::key::{Carried, Carrier, Role};
 use crate::layout::LooseCounts;
 use crate::reference::{Header, Reference, artifact, learn};
 use crate::statelog::record::Alerting;
 use crate::tally::{Range, Router, Seen, Tally};
 
-const MINUTE: i64 = 60_000;
+pub(super) const MINUTE: i64 = 60_000;
 
-fn config() -> Configuration {
+pub(super) fn config() -> Configuration {
     Configuration {
         windows: vec![Length::HOUR, Length::HOUR.times(6)],
         keep: None,
@@ -25,12 +26,13 @@ fn config() -> Configuration {
         silent_after: Length::DAY.times(7),
         models_max: 3,
         loose_series_max: 8,
+        learn_rows: 0,
         models_allow: Vec::new(),
         alerts: Alerting::default(),
     }
 }
 
-fn chain(partition: i32) -> ChainKey {
+pub(super) fn chain(partition: i32) -> ChainKey {
     let (cluster, topic) = (Arc::from("c"), Arc::from("t"));
     ChainKey {
         shard: 0,
@@ -98,27 +100,31 @@ fn delta_in(layouts: Layouts, partition: i32, from: i64, to: i64, at_end: bool) 
     tally.take(&router, range, at_end)
 }
 
-const MINUTE_5: Length = Length::MINUTE.times(5);
+pub(super) const MINUTE_5: Length = Length::MINUTE.times(5);
 
 /// A fold and the log that feeds it.
-struct Log {
-    fold: Fold,
-    effects: Vec<Effect>,
+pub(super) struct Log {
+    pub(super) fold: Fold,
+    pub(super) effects: Vec<Effect>,
     position: u64,
-    now: i64,
+    pub(super) now: i64,
 }
 
 impl Log {
     fn new() -> Self {
+        Self::of(config())
+    }
+
+    pub(super) fn of(config: Configuration) -> Self {
         Self {
-            fold: Fold::new(config()),
+            fold: Fold::new(config),
             effects: Vec::new(),
             position: 0,
             now: 0,
         }
     }
 
-    fn append(&mut self, record: Record) {
+    pub(super) fn append(&mut self, record: Record) {
         let append_time = Timestamp::from_millis(self.now);
         let input = Input {
             position: self.position,
@@ -130,7 +136,7 @@ impl Log {
         self.position += 1;
     }
 
-    fn model(&self) -> &ModelState {
+    pub(super) fn model(&self) -> &ModelState {
         self.fold.models.values().next().unwrap()
     }
 

@@ -28,6 +28,10 @@ use crate::layout::{
     NumericBins, Quantiles, SeriesLayout, grid_bounds,
 };
 
+mod recount;
+
+pub use self::recount::{Recounted, recount};
+
 /// Why counts give no reference.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LearnError {

@@ -92,6 +92,9 @@ fn facts(reference: &Reference) -> Vec<(&'static str, String)> {
     let at = provenance
         .created_at
         .map_or(String::new(), |at| format!(" at {at}"));
+    if header.learned {
+        facts.push(("learned", "from live rows".to_owned()));
+    }
     facts.push((
         "made",
         format!("by driftd {}{at}", escaped(&provenance.tool_version)),

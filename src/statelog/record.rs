@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! byte 0     format version, 1
-//! byte 1     kind: 1 genesis, 2 delta, 3 activate, 4 configure, 5 anchor
+//! byte 1     kind: 1 genesis, 2 delta, 3 activate, 4 configure, 5 anchor, 6 command
 //! byte 2..   delta and activate: binary forms of their own; the rest: JSON
 //! ```
 //!
@@ -21,7 +21,10 @@ use crate::key::{ChainKey, ModelKey};
 use crate::time::{Length, Timestamp};
 
 mod alerting;
+mod command;
 mod json;
+
+pub use self::command::{Command, CommandError, CommandKind, ID_BYTES_MAX, Mute, REASON_BYTES_MAX};
 
 pub use self::alerting::{About, AlertRule, Alerting, BaselineChoice};
 
@@ -53,6 +56,8 @@ pub enum Record {
     Configure(Configuration),
     /// The state of the fold before `position`, as some replica found it.
     Anchor(Anchor),
+    /// An operator asks for something.
+    Command(Command),
 }
 
 /// What the board depends on besides the data: kept in the log so that replicas and replays agree.
@@ -78,7 +83,12 @@ pub struct Configuration {
     pub loose_series_max: u64,
     /// Budgets, what matters, and whose model it is.
     pub alerts: Alerting,
+    /// Rows that a model version without a reference learns one from; 0 where none is learned.
+    pub learn_rows: u64,
 }
+
+/// [`Configuration::learn_rows`] of a record that does not say.
+pub const LEARN_ROWS: u64 = 10_000;
 
 /// The state of the fold before a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,16 +179,19 @@ pub enum Kind {
     Configure = 4,
     /// [`Record::Anchor`]
     Anchor = 5,
+    /// [`Record::Command`]
+    Command = 6,
 }
 
 impl Kind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Genesis,
         Self::Delta,
         Self::Activate,
         Self::Configure,
         Self::Anchor,
+        Self::Command,
     ];
 
     /// The name used in errors and logs.
@@ -189,6 +202,7 @@ impl Kind {
             Self::Activate => "activate",
             Self::Configure => "configure",
             Self::Anchor => "anchor",
+            Self::Command => "command",
         }
     }
 }
@@ -208,6 +222,7 @@ impl Record {
             Self::Activate { .. } => Kind::Activate,
             Self::Configure(_) => Kind::Configure,
             Self::Anchor(_) => Kind::Anchor,
+            Self::Command(_) => Kind::Command,
         }
     }
 
@@ -223,6 +238,7 @@ impl Record {
             } => json::write_activate(key, artifact, natural)?,
             Self::Configure(configuration) => json::write_configuration(configuration)?,
             Self::Anchor(anchor) => json::write_anchor(anchor)?,
+            Self::Command(command) => command::write(command)?,
         };
         let mut bytes = Vec::with_capacity(2 + body.len());
         bytes.extend([FORMAT_VERSION, self.kind() as u8]);
@@ -247,6 +263,7 @@ impl Record {
             Kind::Activate => json::read_activate(body),
             Kind::Configure => json::read_configuration(body).map(Self::Configure),
             Kind::Anchor => json::read_anchor(body).map(Self::Anchor),
+            Kind::Command => command::read(body).map(Self::Command),
         }
     }
 }

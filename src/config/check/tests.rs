@@ -88,6 +88,7 @@ fn brokers_and_topics_are_enough() {
         (config.fold.models_max, config.fold.loose_series_max),
         (1000, 512)
     );
+    assert_eq!(config.fold.learn_rows, 10_000);
     assert!(config.fold.models_allow.is_empty());
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:9464");
     assert_eq!(config.limits.metric_series_max, 100_000);
@@ -148,6 +149,7 @@ fn all_that_can_be_set_is_read() {
         [reference]
         url = 's3://bucket/refs'
         watch_interval = '1m'
+        learn_rows = 500
         [windows]
         lengths = ['24h', '5m', '28d']
         keep = '366d'

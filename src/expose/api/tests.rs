@@ -15,6 +15,7 @@ use crate::config::SurfaceLimits;
 use crate::expose::fixture::{self, HOSTILE, Log};
 use crate::expose::query::{path_of, segment};
 use crate::expose::{ExposeError, PartitionView, Shared, bind, serve};
+use crate::reference::artifact;
 
 /// A server with a runtime of its own.
 struct Server {
@@ -129,14 +130,7 @@ impl Server {
     }
 
     fn send(&self, request: &str) -> Reply {
-        let mut stream = TcpStream::connect(self.at).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(20)))
-            .unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let text = String::from_utf8(bytes).unwrap();
+        let text = String::from_utf8(self.receive(request)).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Reply {
@@ -144,6 +138,17 @@ impl Server {
             head: head.to_owned(),
             body: body.to_owned(),
         }
+    }
+
+    fn receive(&self, request: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect(self.at).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        bytes
     }
 
     fn problem(&self, path: &str) -> (u16, String, String) {
@@ -218,6 +223,57 @@ fn answers_have_their_shapes() {
         "{FRAUD}/series/amount/history?from=2026-11-23T11:30:00Z"
     ));
     insta::assert_json_snapshot!("history", history.json());
+}
+
+#[test]
+fn a_reference_is_given_as_the_artifact_that_it_is() {
+    let board = fixture::board();
+    let server = Server::start(Some(Arc::clone(&board)));
+    let references = &board.models[&fixture::key("fraud", "7")].references;
+    for (role, expected) in [
+        ("", &references.baseline),
+        ("?role=baseline", &references.baseline),
+        ("?role=training", &references.training),
+    ] {
+        let request = format!("GET {FRAUD}/reference{role} HTTP/1.0\r\nHost: x\r\n\r\n");
+        let reply = server.receive(&request);
+        let end = reply.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let reference = artifact::from_bytes(&reply[end.unwrap() + 4..]).unwrap();
+        assert_eq!(&reference, &**expected.as_ref().unwrap());
+    }
+    let idle = "/api/v1/models/idle/versions/1/reference?role=baseline";
+    assert_eq!(
+        server.problem(idle),
+        (
+            404,
+            "unknown-reference".to_owned(),
+            "model version `idle@1` has no baseline reference; it has training".to_owned()
+        )
+    );
+    let (status, kind, _) = server.problem(&format!("{FRAUD}/reference?role=both"));
+    assert_eq!((status, kind.as_str()), (400, "bad-parameter"));
+}
+
+#[test]
+fn what_a_model_version_is_compared_with_is_its_state() {
+    let mut board = Board::clone(&fixture::board());
+    let server = Server::start(None);
+    let mut states = |learned: bool, learning: bool| -> Vec<String> {
+        for model in board.models.values_mut() {
+            let model = Arc::make_mut(model);
+            (model.learned, model.learning) = (learned, learning);
+        }
+        server.shared.publish(Arc::new(board.clone()));
+        let models = server.get("/api/v1/models").json();
+        let models = models["models"].as_array().unwrap();
+        let state = |model: &Value| model["state"].as_str().unwrap().to_owned();
+        models.iter().map(state).collect()
+    };
+    assert_eq!(
+        states(false, false),
+        ["no reference", "monitored", "monitored"]
+    );
+    assert_eq!(states(true, true), ["learning", "learned", "learned"]);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::table::{
-    LIMIT_HITS, MODEL_INFO, MODEL_LAST_EVENT, Metric, RECORDS, RECORDS_LOST, RECORDS_REJECTED,
-    ROWS, ROWS_BEYOND_HORIZON, ROWS_LATE, ROWS_UNADMITTED, STATE_RECORDS, WATERMARK,
-    WINDOW_COMPLETE, WINDOW_END, WINDOW_ROWS,
+    LIMIT_HITS, MODEL_INFO, MODEL_LAST_EVENT, MODEL_LEARNING, Metric, RECORDS, RECORDS_LOST,
+    RECORDS_REJECTED, ROWS, ROWS_BEYOND_HORIZON, ROWS_LATE, ROWS_UNADMITTED, STATE_RECORDS,
+    WATERMARK, WINDOW_COMPLETE, WINDOW_END, WINDOW_ROWS,
 };
 use super::{Text, flag, real};
 use crate::board::{Board, ClosedWindow};
@@ -84,11 +84,20 @@ fn models(page: &mut Text, board: &Board) {
             key.model.as_str(),
             key.version.as_str(),
             owner.unwrap_or_default(),
-            references(&model.references),
+            if model.learned {
+                "learned"
+            } else {
+                references(&model.references)
+            },
         ];
         MODEL_INFO.sample(&labels, 1.0)
     });
     page.metric(&MODEL_INFO, info);
+    let learning = board.models.iter().map(|(key, model)| {
+        let labels = [key.model.as_str(), key.version.as_str()];
+        MODEL_LEARNING.sample(&labels, flag(model.learning))
+    });
+    page.metric(&MODEL_LEARNING, learning);
     for (metric, standing) in &STANDINGS {
         let samples = board.closed.iter().flat_map(|(key, windows)| {
             windows.iter().map(|closed| {

@@ -116,7 +116,9 @@ metrics! {
         "Largest event time of the model version, seconds since 1970.";
     MODEL_INFO, "model_info", Gauge, &["model", "version", "owner", "reference"],
         "Always 1. The label owner says who answers for the model, reference what there is to \
-         compare with: training, baseline, both or none.";
+         compare with: training, baseline, both, learned (from its own first rows) or none.";
+    MODEL_LEARNING, "model_learning", Gauge, &["model", "version"],
+        "1 while the model version has no reference and learns one from its first rows, else 0.";
     ALERT_ACTIVE, "alert_active", Gauge, ALERT,
         "1 while the alert fires. Only the severities warning and critical are worth a page.";
     ALERT_INFO, "alert_info", Gauge, ALERT_SENTENCE,

@@ -196,6 +196,24 @@ fn values_are_those_of_the_board() {
 }
 
 #[test]
+fn a_model_version_says_what_it_learns() {
+    let mut board = Board::clone(&fixture::board());
+    for model in board.models.values_mut() {
+        let model = Arc::make_mut(model);
+        let has_reference = model.references.judge().is_some();
+        (model.learned, model.learning) = (has_reference, !has_reference);
+    }
+    let families = parse(&page(&board, 1_000));
+    let of = |model: &str| {
+        let learning = values(&families["driftd_model_learning"], "model", model)[0].2;
+        let info = values(&families["driftd_model_info"], "model", model)[0];
+        (info.1["reference"].clone(), learning > 0.0)
+    };
+    assert_eq!(of("fraud"), ("learned".to_owned(), false));
+    assert_eq!(of(HOSTILE), ("none".to_owned(), true));
+}
+
+#[test]
 fn whatever_names_are_the_page_can_be_read() {
     let families = parse(&page(&fixture::board(), 1_000));
     let lines = values(&families["driftd_window_rows"], "model", HOSTILE);

@@ -87,11 +87,10 @@ fn model_view<'a>(board: &'a Board, key: &'a ModelKey, model: &'a ModelState) ->
         rows: closed.window.rows,
         complete: closed.complete,
     });
-    let judged = model.references.judge().is_some();
     ModelView {
         model: key.model.as_str(),
         version: key.version.as_str(),
-        state: if judged { "monitored" } else { "no reference" },
+        state: state(model),
         rows: model.rows,
         rows_beyond_horizon: model.rows_beyond_horizon,
         last_event: model.last_event.map(Text),
@@ -106,6 +105,16 @@ fn model_view<'a>(board: &'a Board, key: &'a ModelKey, model: &'a ModelState) ->
             .iter()
             .filter_map(|closed| worst(model, closed))
             .max_by(|a, b| a.psi_adjusted.total_cmp(&b.psi_adjusted)),
+    }
+}
+
+/// What driftd can say of a model version.
+fn state(model: &ModelState) -> &'static str {
+    match (model.references.judge(), model.learned) {
+        (Some(_), true) => "learned",
+        (Some(_), false) => "monitored",
+        (None, _) if model.learning => "learning",
+        (None, _) => "no reference",
     }
 }
 

@@ -8,6 +8,8 @@
 //!  "provenance":{"inputs":[{"name":"train.parquet","sha256":".."}],"created_at":null,
 //!                "tool_version":"0.1.0"}}
 //! ```
+//!
+//! A reference that was learned from live rows has `"learned":true` besides.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,9 @@ struct RawHeader {
     first_event: Option<String>,
     last_event: Option<String>,
     timezone: Option<String>,
+    /// Left out where it says nothing new, so that older readers understand all other references.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    learned: bool,
     digest: String,
     layout: String,
     provenance: RawProvenance,
@@ -82,6 +87,7 @@ pub(super) fn write(reference: &Reference) -> String {
         first_event: time(header.first_event),
         last_event: time(header.last_event),
         timezone: header.timezone.clone(),
+        learned: header.learned,
         digest: reference.digest().to_string(),
         layout: reference.layout.digest().to_string(),
         provenance: RawProvenance {
@@ -120,6 +126,7 @@ pub(super) fn read(text: &str) -> Result<(Header, Said), ArtifactError> {
         first_event: time(raw.first_event, "first event")?,
         last_event: time(raw.last_event, "last event")?,
         timezone: raw.timezone,
+        learned: raw.learned,
         provenance: Provenance {
             inputs: raw
                 .provenance

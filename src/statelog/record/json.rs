@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Alerting, Anchor, Configuration, Kind, Record, RecordError};
+use super::{Alerting, Anchor, Configuration, Kind, LEARN_ROWS, Record, RecordError};
 use crate::delta::{AccountingText, ChainText};
 use crate::key::{ChainKey, ModelKey, Name};
 use crate::layout::Digest;
@@ -62,6 +62,8 @@ struct ConfigurationText {
     loose_series_max: u64,
     #[serde(default, skip_serializing_if = "is_default")]
     alerts: Alerting,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    learn_rows: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -157,6 +159,7 @@ pub(super) fn write_configuration(configuration: &Configuration) -> Bytes {
         models_allow: configuration.models_allow.clone(),
         loose_series_max: configuration.loose_series_max,
         alerts: configuration.alerts.clone(),
+        learn_rows: Some(configuration.learn_rows).filter(|rows| *rows != LEARN_ROWS),
     })
 }
 
@@ -185,6 +188,7 @@ pub(super) fn read_configuration(body: &[u8]) -> Result<Configuration, RecordErr
         models_allow: text.models_allow,
         loose_series_max: text.loose_series_max,
         alerts: text.alerts,
+        learn_rows: text.learn_rows.unwrap_or(LEARN_ROWS),
     })
 }
 

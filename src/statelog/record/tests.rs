@@ -29,12 +29,13 @@ prop_compose! {
         models_allow in vec("[a-z*\"]{0,4}", 0..3),
         loose_series_max: u64,
         alerts in any_alerting(),
+        learn_rows in prop_oneof![Just(LEARN_ROWS), any::<u64>()],
     ) -> Configuration {
         let [lateness, wait_max, silent_after] = lengths;
         let windows = windows.into_iter().collect();
         Configuration {
             windows, keep, lateness, wait_max, silent_after, models_max, models_allow,
-            loose_series_max, alerts,
+            loose_series_max, alerts, learn_rows,
         }
     }
 }
@@ -80,6 +81,53 @@ prop_compose! {
     }
 }
 
+fn any_time() -> impl Strategy<Value = Timestamp> {
+    let millis = Timestamp::MIN.as_millis()..Timestamp::MAX.as_millis();
+    millis.prop_map(Timestamp::from_millis)
+}
+
+fn any_command() -> impl Strategy<Value = Command> {
+    let id = || "[!-~]{1,64}";
+    let text = || "[a-z*\"\u{e9}]{1,40}";
+    let name = || text().prop_map(|name| Name::new(&name).unwrap());
+    let mute = (
+        id(),
+        text(),
+        option::of(text()),
+        option::of(text()),
+        any_time(),
+    );
+    let accept = (name(), name(), any_time(), 1..i64::from(i32::MAX));
+    let kind = prop_oneof![
+        id().prop_map(|alert| CommandKind::Acknowledge { alert }),
+        id().prop_map(|id| CommandKind::Unmute { id }),
+        mute.prop_map(
+            |(id, model, version, series, until)| CommandKind::Mute(Mute {
+                id,
+                model,
+                version,
+                series,
+                until,
+            })
+        ),
+        accept
+            .prop_map(|(model, version, to, length)| CommandKind::AcceptBaseline {
+                key: ModelKey::new(model, version),
+                from: to - Length::from_millis(length).unwrap(),
+                to,
+            })
+            .prop_filter("a range", |kind| !matches!(
+                kind, CommandKind::AcceptBaseline { from, to, .. } if from >= to
+            )),
+    ];
+    (text(), "[a-z \"\n]{0,40}", any_time(), kind).prop_map(|(actor, reason, at, kind)| Command {
+        actor,
+        reason,
+        at,
+        kind,
+    })
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         (any_chain(), any::<i64>()).prop_map(|(chain, start)| Record::Genesis { chain, start }),
@@ -93,6 +141,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         ),
         any_configuration().prop_map(Record::Configure),
         any_anchor().prop_map(Record::Anchor),
+        any_command().prop_map(Record::Command),
     ]
 }
 
@@ -148,8 +197,8 @@ fn what_a_newer_driftd_wrote_is_named_and_says_what_to_do() {
              upgrade this one",
         ),
         (
-            &[1, 6],
-            "a record is of kind 6, which this driftd does not know: a newer driftd wrote it, \
+            &[1, 7],
+            "a record is of kind 7, which this driftd does not know: a newer driftd wrote it, \
              upgrade this one",
         ),
         (
@@ -208,6 +257,63 @@ fn values_that_cannot_be_are_refused() {
     );
 }
 
+#[test]
+fn commands_beyond_their_bounds_are_refused() {
+    let command = |actor: &str, reason: &str, kind: &str| {
+        let text =
+            format!(r#"{{"actor":"{actor}","reason":"{reason}","at_ms":1,"kind":{{{kind}}}}}"#);
+        Record::from_bytes(&[b"\x01\x06", text.as_bytes()].concat())
+    };
+    let unmute = r#""unmute":{"id":"m"}"#;
+    command("ann", "", unmute).unwrap();
+    command("ann", &"x".repeat(REASON_BYTES_MAX), unmute).unwrap();
+    let long = "x".repeat(200);
+    let mute = |members: &str| format!(r#""mute":{{"id":"m",{members}}}"#);
+    let accept = |from: i64, to: i64| {
+        format!(r#""accept_baseline":{{"model":"m","version":"1","from_ms":{from},"to_ms":{to}}}"#)
+    };
+    command("ann", "", &accept(1, 2)).unwrap();
+    for (actor, reason, kind, what) in [
+        ("", "", unmute, "actor"),
+        (&long, "", unmute, "actor"),
+        ("ann", &"x".repeat(REASON_BYTES_MAX + 1), unmute, "reason"),
+        ("ann", r"\u0007", unmute, "reason"),
+        ("ann", "", r#""unmute":{"id":""}"#, "id"),
+        (
+            "ann",
+            "",
+            &format!(r#""acknowledge":{{"alert":"{long}"}}"#),
+            "id",
+        ),
+        ("ann", "", r#""acknowledge":{"alert":"a b"}"#, "id"),
+        ("ann", "", &mute(r#""model":"","until_ms":1"#), "model"),
+        (
+            "ann",
+            "",
+            &mute(r#""model":"m","version":"","until_ms":1"#),
+            "version",
+        ),
+        (
+            "ann",
+            "",
+            &mute(&format!(r#""model":"m","series":"{long}","until_ms":1"#)),
+            "series",
+        ),
+        (
+            "ann",
+            "",
+            &mute(r#""model":"m","until_ms":9223372036854775807"#),
+            "time",
+        ),
+        ("ann", "", &accept(2, 2), "range of time"),
+        ("ann", "", r#""promote":{}"#, "upgrade"),
+        ("ann", "", r#""unmute":{"id":"m","later":1}"#, "upgrade"),
+    ] {
+        let error = command(actor, reason, kind).unwrap_err().to_string();
+        assert!(error.contains(what), "{error} instead of {what}");
+    }
+}
+
 /// A delta with each kind of row.
 fn full_delta() -> Delta {
     let mut delta = dense_delta(2, 2, 3);
@@ -255,6 +361,7 @@ fn configuration(alerts: Alerting) -> Configuration {
         models_allow: vec!["fraud*".to_owned()],
         loose_series_max: 200,
         alerts,
+        learn_rows: LEARN_ROWS,
     }
 }
 
@@ -278,7 +385,41 @@ fn alerting() -> Alerting {
     }
 }
 
-fn samples() -> [(&'static str, Record); 8] {
+fn commands() -> [(&'static str, Record); 2] {
+    [
+        (
+            "command_mute",
+            Record::Command(Command {
+                actor: "ann".to_owned(),
+                reason: "the promotion lasts until \"Monday\"".to_owned(),
+                at: "2026-11-23T10:15:00.123Z".parse().unwrap(),
+                kind: CommandKind::Mute(Mute {
+                    id: "m-1".to_owned(),
+                    model: "fraud*".to_owned(),
+                    version: None,
+                    series: Some("amount".to_owned()),
+                    until: "2026-11-30T00:00:00Z".parse().unwrap(),
+                }),
+            }),
+        ),
+        (
+            "command_accept_baseline",
+            Record::Command(Command {
+                actor: "ann".to_owned(),
+                reason: String::new(),
+                at: "2026-11-23T10:15:00.123Z".parse().unwrap(),
+                kind: CommandKind::AcceptBaseline {
+                    key: ModelKey::new(Name::new("fraud").unwrap(), Name::new("7").unwrap()),
+                    from: "2026-11-16T00:00:00Z".parse().unwrap(),
+                    to: "2026-11-23T00:00:00Z".parse().unwrap(),
+                },
+            }),
+        ),
+    ]
+}
+
+fn samples() -> [(&'static str, Record); 10] {
+    let [mute, accept] = commands();
     let chain = empty_delta().chain;
     let sums = full_delta().accounting;
     let key = ModelKey::new(Name::new("fraud").unwrap(), Name::new("7").unwrap());
@@ -326,6 +467,8 @@ fn samples() -> [(&'static str, Record); 8] {
                 log_time: "2026-11-23T10:15:00.123Z".parse().unwrap(),
             }),
         ),
+        mute,
+        accept,
     ]
 }
 
