@@ -51,6 +51,9 @@ pub enum Command {
     Reference(Reference),
     /// Score files as if they had come in live, without Kafka: backtest before going live.
     Replay(Replay),
+    /// Print and check the journal: what happened, when, by whose hand and why.
+    #[command(subcommand)]
+    Journal(Journal),
     /// Print a completion script for a shell.
     Completions(Completions),
 }
@@ -227,6 +230,37 @@ pub enum ReplayFormat {
     Table,
     /// All scores, one JSON object for each series and window
     Jsonl,
+}
+
+/// What to do with the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Journal {
+    /// Print all entries as they are stored, one JSON object a line.
+    Export(Export),
+    /// Check that no entry was changed, put in or taken out.
+    Verify(Verify),
+}
+
+/// Arguments of `driftd journal export`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::EXPORT)]
+pub struct Export {
+    /// Configuration file (TOML) that says where the journal is; environment variables count too.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `driftd journal verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::VERIFY)]
+#[group(required = true, multiple = false)]
+pub struct Verify {
+    /// Entries as `driftd journal export` prints them; `-` is standard input.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Check the journal of this configuration (TOML) where it is.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `driftd completions`.

@@ -85,7 +85,13 @@ pub enum Effect {
         role: ReferenceRole,
         /// Its digest.
         digest: Digest,
+        /// The digest of its layout.
+        layout: Digest,
+        /// Whether it was not active before.
+        is_new: bool,
     },
+    /// A configuration came; perhaps the one in force.
+    Configured,
     /// A reference did not become active.
     Refused {
         /// The model version.
@@ -325,14 +331,14 @@ impl Fold {
 
     fn configure(&mut self, config: Configuration, effects: &mut Vec<Effect>) {
         if *self.config == config {
-            return;
+            return effects.push(Effect::Configured);
         }
         for model in self.models.values_mut() {
             Arc::make_mut(model).reshape(&config.windows);
         }
         self.allow = allowed(&config.models_allow);
         self.config = Arc::new(config);
-        effects.push(Effect::Layouts);
+        effects.extend([Effect::Configured, Effect::Layouts]);
     }
 
     /// Moves the watermark, and forgets model versions that fell silent.

@@ -57,6 +57,22 @@ Examples:
   driftd replay --reference training.ref events.jsonl
   driftd replay --reference training.ref --window 24h --every 4h --format jsonl march.parquet";
 
+pub(super) const EXPORT: &str = "\
+A running driftd need not be stopped for it.
+
+Examples:
+  driftd journal export --config driftd.toml > journal.jsonl
+  driftd journal export --config driftd.toml | driftd journal verify -";
+
+pub(super) const VERIFY: &str = "\
+Each entry has the hash of the one before it, so what is changed, put in or taken out is found, and
+named by the first entry that does not fit: the exit code is 65. Only entries taken off the end, or a
+last entry rewritten, leave a chain that fits; keep the head that is printed, and compare.
+
+Examples:
+  driftd journal verify journal.jsonl
+  driftd journal verify --config driftd.toml";
+
 pub(super) const COMPLETIONS: &str = "\
 Examples:
   driftd completions bash > ~/.local/share/bash-completion/completions/driftd";

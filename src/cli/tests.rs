@@ -132,6 +132,8 @@ fn what_is_wrong_is_refused_with_64() {
         &format!("{replay} --window 1h,1h"),
         &format!("{replay} --window 24h --every 3h"),
         &format!("{replay} --every 4"),
+        "driftd journal verify",
+        "driftd journal verify a.jsonl --config d.toml",
         "driftd completions tcsh",
     ] {
         writeln!(said, "$ {line}\n{}", refused(line)).unwrap();
@@ -167,6 +169,9 @@ fn help_says_what_is_for_whom() {
         "reference show",
         "reference diff",
         "replay",
+        "journal",
+        "journal export",
+        "journal verify",
         "completions",
     ] {
         let mut command = Cli::command().term_width(100);

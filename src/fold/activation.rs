@@ -26,6 +26,7 @@ impl Fold {
             Err(error) => return effects.push(refuse(None, error.to_string())),
         };
         let (role, digest) = (reference.header.role, reference.digest());
+        let layout = reference.layout.digest();
         let none = || (LayoutId::UNIVERSAL, References::default());
         let (_, references) = self.active.entry(key.clone()).or_insert_with(none);
         if references
@@ -36,9 +37,10 @@ impl Fold {
                 key: key.clone(),
                 role,
                 digest,
+                layout,
+                is_new: false,
             });
         }
-        let layout = reference.layout.digest();
         let differs = |other: &Arc<Reference>| other.layout.digest() != layout;
         match role {
             ReferenceRole::Training => {
@@ -60,6 +62,8 @@ impl Fold {
             key: key.clone(),
             role,
             digest,
+            layout,
+            is_new: true,
         });
         effects.push(Effect::Layouts);
     }
