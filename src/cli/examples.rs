@@ -65,9 +65,9 @@ Examples:
   driftd journal export --config driftd.toml | driftd journal verify -";
 
 pub(super) const VERIFY: &str = "\
-Each entry has the hash of the one before it, so what is changed, put in or taken out is found, and
-named by the first entry that does not fit: the exit code is 65. Only entries taken off the end, or a
-last entry rewritten, leave a chain that fits; keep the head that is printed, and compare.
+Each entry has the hash of the one before it, so what is changed, put in or taken out is found. The
+first entry that does not fit is named, and the exit code is 65. Only entries taken off the end, or
+a last entry rewritten, leave a chain that fits; keep the head that is printed, and compare.
 
 Examples:
   driftd journal verify journal.jsonl
