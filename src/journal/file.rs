@@ -45,7 +45,7 @@ pub enum FileError {
         source: io::Error,
     },
     /// Its last line is no entry.
-    #[error("the last line of {} is not an entry of a journal: move the file away", .path.display())]
+    #[error("the last line of {} is no entry of a journal: move the file away", .path.display())]
     Entry {
         /// The file.
         path: PathBuf,

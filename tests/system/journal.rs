@@ -1,5 +1,5 @@
-//! The journal through `kill -9`: one chain with nothing in it twice, the same from its home, from a
-//! file and over HTTP.
+//! The journal through `kill -9`: one chain with nothing in it twice, the same from its home, from
+//! a file and over HTTP.
 
 use std::fs;
 

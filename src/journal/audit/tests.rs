@@ -38,16 +38,16 @@ fn an_intact_journal_gets_a_verdict() {
 #[test]
 fn the_first_broken_entry_is_named() {
     let lines: Vec<String> = lines(5).iter().map(|line| line.json.to_string()).collect();
-    let [a, b, c, d, e] = [0, 1, 2, 3, 4].map(|i| lines[i].as_str());
-    let changed = b.replace("alice", "mallory");
+    let [one, two, three, four, five] = [0, 1, 2, 3, 4].map(|i| lines[i].as_str());
+    let changed = two.replace("alice", "mallory");
     let said = [
-        said(&[a, &changed, c, d, e]),
-        said(&[a, b, d, e]),
-        said(&[b, c]),
-        said(&[a, c, b]),
-        said(&[a, b, b, c]),
-        said(&[a, b, "", c]),
-        said(&[a, b, c, &d[..d.len() / 2]]),
+        said(&[one, &changed, three, four, five]),
+        said(&[one, two, four, five]),
+        said(&[two, three]),
+        said(&[one, three, two]),
+        said(&[one, two, two, three]),
+        said(&[one, two, "", three]),
+        said(&[one, two, three, &four[..four.len() / 2]]),
     ];
     insta::assert_snapshot!("broken", said.join("\n"));
 }

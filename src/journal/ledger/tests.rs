@@ -119,8 +119,9 @@ fn settle(replicas: &mut [Replica], home: &mut Vec<Line>) {
 }
 
 proptest! {
-    /// Whatever replicas that agree do in whatever order, with losses, repetitions and restarts, the
-    /// home reads as the one chain that they compute, and none of them believes to have diverged.
+    /// Whatever replicas that agree do in whatever order, with losses, repetitions and restarts,
+    /// the home reads as the one chain that they compute, and none of them believes to have
+    /// diverged.
     #[test]
     fn racing_replicas_write_one_chain(steps in steps(3)) {
         let implied = lines(12);
@@ -135,8 +136,8 @@ proptest! {
         }
     }
 
-    /// When two compute different entries from the `n`-th on, the home still reads as one of the two
-    /// chains, whole, and exactly one of the replicas finds that it is the other one.
+    /// When two compute different entries from the `n`-th on, the home still reads as one of the
+    /// two chains, whole, and exactly one of the replicas finds that it is the other one.
     #[test]
     fn of_two_that_disagree_one_finds_out(n in 0u64..6, steps in steps(2)) {
         let implied = lines(6);

@@ -1,10 +1,11 @@
 //! The end of a topic where records come out, in order, from the first on.
 
 use std::fmt;
+use std::thread;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
@@ -12,6 +13,9 @@ use super::topic::{Wanted, provide};
 use super::{KafkaLogError, Mute, TIMEOUT};
 use crate::config;
 use crate::source::admin::client_config;
+
+/// How long to wait before brokers are asked again for a topic that was just made.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Reads a topic of one partition.
 pub(crate) struct Tail {
@@ -70,9 +74,7 @@ impl Tail {
         if makes {
             provide(kafka, &consumer, topic, wanted)?;
         }
-        let (low, end) = consumer
-            .fetch_watermarks(topic, 0, TIMEOUT)
-            .map_err(failed)?;
+        let (low, end) = watermarks(&consumer, topic, makes).map_err(failed)?;
         if low > 0 {
             return Err(KafkaLogError::Trimmed {
                 topic: topic.to_owned(),
@@ -118,6 +120,31 @@ impl Tail {
         }
         self.next = message.offset() + 1;
         Ok(Came::Record(message))
+    }
+}
+
+/// The first offset and the end; waits for a topic that was just made until all brokers know it.
+fn watermarks(
+    consumer: &BaseConsumer<Mute>,
+    topic: &str,
+    is_there: bool,
+) -> KafkaResult<(i64, i64)> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let error = match consumer.fetch_watermarks(topic, 0, TIMEOUT) {
+            Ok(watermarks) => return Ok(watermarks),
+            Err(error) => error,
+        };
+        let is_unknown = matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::UnknownPartition | RDKafkaErrorCode::UnknownTopicOrPartition)
+        );
+        if !(is_there && is_unknown) || waited >= TIMEOUT {
+            return Err(error);
+        }
+        waited += PAUSE;
+        thread::sleep(PAUSE);
+        consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     }
 }
 
