@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   Kafka --[source: N threads]--> state log --[fold: 1 thread]--> Board --> HTTP (tokio)
-//!              ^                      ^  ^             |
+//!              ^                      ^  ^             |  \-Entry-> Journal --> its home
 //!              |                      |  +-references--+  artifacts found become records
 //!              +------- Door ---------|----------------+  heads, fates and layouts go back
 //! ```
@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Home};
 use crate::engine::Engine;
 use crate::expose::{self, ExposeError, Shared};
+use crate::journal::{self, Journal, JournalError};
 use crate::source::{Common, Door, Source, SourceError, Watch, admin};
 use crate::statelog::record::Record;
 use crate::statelog::{self, Appender, Failed, StateLogError};
@@ -53,6 +54,9 @@ pub enum AppError {
     /// The state log.
     #[error("the state log cannot be used")]
     StateLog(#[from] StateLogError),
+    /// The journal.
+    #[error("the journal cannot be used")]
+    Journal(#[from] JournalError),
     /// The HTTP surface.
     #[error("cannot serve HTTP")]
     Expose(#[from] ExposeError),
@@ -86,6 +90,7 @@ impl AppError {
             Self::Thread(_) | Self::Fold(folding::FoldingError::Panicked) => Exit::Fault,
             Self::Source(_)
             | Self::StateLog(_)
+            | Self::Journal(_)
             | Self::Expose(_)
             | Self::Fold(_)
             | Self::References(_) => Exit::Unavailable,
@@ -118,9 +123,12 @@ pub async fn serve(
         .map_err(|_gone| AppError::Thread("http listener"))?;
     tracing::info!(%listen, "listening");
     let cluster = connect(&config).await?;
+    // before the state log: what the journal has must be in the part of the log that is read first
+    let (journal, writer) = open_journal(&config, clock).await?;
     let (appender, reader) = open(&config, clock).await?;
 
     let shared = Arc::new(Shared::new(config.limits));
+    shared.set_journal(journal.clone());
     let (stopped, stopping) = watch::channel(false);
     let http = tokio::spawn(expose::serve(
         listener,
@@ -138,6 +146,7 @@ pub async fn serve(
             door: Arc::clone(&door),
             shared: Arc::clone(&shared),
             appender: appender.clone(),
+            journal,
             events,
             clock,
         },
@@ -168,6 +177,7 @@ pub async fn serve(
     tracing::info!("stopping");
     daemon.drain().await;
     let folded = folding.stop().await;
+    blocking(move || writer.stop(), "journal").await?;
     let _receivers_are_gone = stopped.send(true);
     let _ended_with_its_own_log_line = tokio::time::timeout(Duration::from_secs(1), http).await;
     folded?;
@@ -306,11 +316,21 @@ async fn open(
 ) -> Result<(Appender, statelog::Reader), AppError> {
     let config = Arc::clone(config);
     match &config.state.home {
-        Home::Kafka { topic } => tracing::info!(%topic, "the state log is in kafka"),
+        Home::Kafka { topic, .. } => tracing::info!(%topic, "the state log is in kafka"),
         Home::Embedded { dir } => tracing::info!(dir = %dir.display(), "the state log is embedded"),
     }
     let open = move || statelog::open(&config.state, &config.kafka, clock);
     Ok(blocking(open, "state log").await??)
+}
+
+/// Opens the journal in its home.
+async fn open_journal(
+    config: &Arc<Config>,
+    clock: Clock,
+) -> Result<(Journal, journal::Writer), AppError> {
+    let config = Arc::clone(config);
+    let open = move || journal::writer::open(&config.state, &config.kafka, clock);
+    Ok(blocking(open, "journal").await??)
 }
 
 /// Waits for an event of the fold.

@@ -53,6 +53,9 @@ pub enum Command {
     Replay(Replay),
     /// Say how small a change of each series would be found, and how soon.
     Power(Power),
+    /// Print and check the journal: what happened, when, by whose hand and why.
+    #[command(subcommand)]
+    Journal(Journal),
     /// Print a completion script for a shell.
     Completions(Completions),
 }
@@ -284,6 +287,37 @@ pub enum PowerFormat {
     Table,
     /// One JSON object for each series and change
     Jsonl,
+}
+
+/// What to do with the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Journal {
+    /// Print all entries as they are stored, one JSON object a line.
+    Export(JournalExport),
+    /// Check that no entry was changed, put in or taken out.
+    Verify(JournalVerify),
+}
+
+/// Arguments of `driftd journal export`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::JOURNAL_EXPORT)]
+pub struct JournalExport {
+    /// Configuration file (TOML) that says where the journal is; environment variables count too.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
+}
+
+/// Arguments of `driftd journal verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = examples::JOURNAL_VERIFY)]
+#[group(required = true, multiple = false)]
+pub struct JournalVerify {
+    /// Entries as `driftd journal export` prints them; `-` is standard input.
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Check the journal of this configuration (TOML) where it is.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub config: Option<PathBuf>,
 }
 
 /// Arguments of `driftd completions`.

@@ -13,11 +13,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, AppError};
 use crate::cli::{
-    Build, Check, Command, Demo, Diff, ExitNow, Export, PowerFormat, Reference, Serve, Show,
+    Build, Check, Command, Demo, Diff, ExitNow, Export, Journal, JournalExport, JournalVerify,
+    PowerFormat, Reference, Serve, Show,
 };
 use crate::clock::Clock;
 use crate::config::{self, Config, Overrides, Problems};
 use crate::demo::{self, DemoError};
+use crate::journal::inspect::{self, InspectError};
 use crate::power::{self, Traffic};
 use crate::reference::build::{self, BuildRequest, Terminal};
 use crate::reference::{artifact, show, zone};
@@ -54,6 +56,8 @@ pub fn run(command: Command, clock: Clock) -> Exit {
         Command::Reference(Reference::Export(export)) => self::export(&export, clock),
         Command::Replay(replay) => self::replay(&replay),
         Command::Power(power) => self::power(power),
+        Command::Journal(Journal::Export(export)) => journal_export(&export),
+        Command::Journal(Journal::Verify(verify)) => journal_verify(&verify),
         Command::Completions(completions) => print(&completions.script()),
     };
     match ended {
@@ -180,6 +184,42 @@ fn power(asked: crate::cli::Power) -> Result<(), Failure> {
         PowerFormat::Jsonl => power::show::show_jsonl(&found),
     };
     print(text.as_bytes())
+}
+
+fn journal_export(export: &JournalExport) -> Result<(), Failure> {
+    let config = load(export.config.as_deref(), &Overrides::default())?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let exported = inspect::export(&config.state, &config.kafka, &mut out);
+    exported
+        .and_then(|()| Ok(out.flush()?))
+        .or_else(|error| match error {
+            InspectError::Output(ref source) if source.kind() == io::ErrorKind::BrokenPipe => {
+                Ok(())
+            }
+            error => Err(inspect_failure(&error)),
+        })
+}
+
+fn journal_verify(verify: &JournalVerify) -> Result<(), Failure> {
+    let verdict = if let Some(file) = &verify.file {
+        // bad input whatever is wrong with it, as any file that is given to a command
+        inspect::verify_file(file).map_err(|error| Failure::new(Exit::BadInput, &error))
+    } else {
+        let config = load(verify.config.as_deref(), &Overrides::default())?;
+        inspect::verify(&config.state, &config.kafka).map_err(|error| inspect_failure(&error))
+    };
+    print(format!("{}\n", verdict?).as_bytes())
+}
+
+/// A journal that is broken is bad input; one that is out of reach is not there.
+fn inspect_failure(error: &InspectError) -> Failure {
+    let exit = match error {
+        InspectError::Audit { .. } => Exit::BadInput,
+        InspectError::Read { .. } | InspectError::Kafka(_) | InspectError::Output(_) => {
+            Exit::Unavailable
+        }
+    };
+    Failure::new(exit, error)
 }
 
 fn read(path: &Path) -> Result<crate::reference::Reference, Failure> {

@@ -122,6 +122,8 @@ pub enum Home {
     Kafka {
         /// The topic, one partition.
         topic: String,
+        /// The topic of the journal, one partition.
+        journal_topic: String,
     },
     /// In a redb file in this directory: one instance.
     Embedded {

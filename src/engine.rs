@@ -10,11 +10,15 @@ use std::sync::Arc;
 use crate::alert::desk::Desk;
 use crate::alert::episode::{Alert, Change};
 use crate::board::{Board, ClosedWindow};
+use crate::engine::scribe::Scribe;
 use crate::fold::{self, Effect, Fold, FoldError};
+use crate::journal;
 use crate::key::ModelKey;
 use crate::statelog::record::Configuration;
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
+
+mod scribe;
 
 /// What the engine is given.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub enum Output {
     Layouts(Arc<Layouts>, Length, Length),
     /// What became of an alert.
     Alert(Change, Arc<Alert>),
+    /// The next entry of the journal.
+    Journal(journal::Entry),
     /// A board.
     Board(Arc<Board>),
 }
@@ -48,6 +54,7 @@ pub struct Engine {
     desk: Desk,
     effects: Vec<Effect>,
     told: Vec<(Change, Arc<Alert>)>,
+    scribe: Scribe,
     closed: BTreeMap<ModelKey, Vec<Arc<ClosedWindow>>>,
 }
 
@@ -60,6 +67,7 @@ impl Engine {
             desk: Desk::default(),
             effects: Vec::new(),
             told: Vec::new(),
+            scribe: Scribe::default(),
             closed: BTreeMap::new(),
         }
     }
@@ -75,6 +83,8 @@ impl Engine {
             Input::Record(record) => {
                 self.fold.apply(record, &mut self.effects)?;
                 for effect in self.effects.drain(..) {
+                    let entry = self.scribe.effect(&effect, &self.fold);
+                    outputs.extend(entry.map(Output::Journal));
                     if effect == Effect::Layouts {
                         let layouts = Arc::new(self.fold.layouts());
                         let lateness = self.fold.config.lateness;
@@ -84,8 +94,10 @@ impl Engine {
                     }
                 }
                 self.desk.look(&self.fold, &mut self.told);
-                let told = self.told.drain(..);
-                outputs.extend(told.map(|(change, alert)| Output::Alert(change, alert)));
+                for (change, alert) in self.told.drain(..) {
+                    let entry = self.scribe.alert(change, &alert, &self.fold);
+                    outputs.extend([Output::Journal(entry), Output::Alert(change, alert)]);
+                }
             }
             Input::End => self.ready = true,
             Input::Publish => outputs.push(Output::Board(Arc::new(self.publish()))),

@@ -20,7 +20,7 @@
 //! Paths, all GET and without side effects; model, version and series are percent-encoded:
 //!
 //! ```text
-//! /metrics  /-/healthy  /-/ready  /api/v1/models  /api/v1/status
+//! /metrics  /-/healthy  /-/ready  /api/v1/models  /api/v1/journal  /api/v1/status
 //! /api/v1/models/{model}/versions/{version}/scores
 //! /api/v1/models/{model}/versions/{version}/series/{series}
 //! /api/v1/models/{model}/versions/{version}/series/{series}/history
@@ -39,6 +39,7 @@ use tokio::time;
 
 use crate::board::Board;
 use crate::config::SurfaceLimits;
+use crate::journal::Journal;
 
 mod api;
 mod find;
@@ -121,6 +122,7 @@ struct Local {
     append_errors: Ask<u64>,
     dead_letters_failed: Ask<u64>,
     fold_lag: Ask<Option<u64>>,
+    journal: Journal,
 }
 
 /// What the server reads; shared with those who write it.
@@ -152,6 +154,7 @@ impl Shared {
                 append_errors: Arc::new(|| 0),
                 dead_letters_failed: Arc::new(|| 0),
                 fold_lag: Arc::new(|| None),
+                journal: Journal::default(),
             }),
             compute: Arc::new(Semaphore::new(COMPUTE_MAX)),
             page: Arc::new(Mutex::new(metrics::Page::new(limits))),
@@ -195,6 +198,11 @@ impl Shared {
     /// Says how to ask for the records of the state log not folded yet, where that is known.
     pub fn set_fold_lag(&self, lag: impl Fn() -> Option<u64> + Send + Sync + 'static) {
         self.set_local(|local| local.fold_lag = Arc::new(lag));
+    }
+
+    /// Shows this journal from now on.
+    pub fn set_journal(&self, journal: Journal) {
+        self.set_local(|local| local.journal = journal);
     }
 
     fn set_local(&self, change: impl FnOnce(&mut Local)) {

@@ -96,7 +96,11 @@ pub enum Effect {
         layout: Digest,
         /// Whether the model version learned it from its own rows.
         learned: bool,
+        /// Whether it was not active before.
+        is_new: bool,
     },
+    /// A configuration came; perhaps the one in force.
+    Configured,
     /// A reference did not become active.
     Refused {
         /// The model version.
@@ -344,7 +348,7 @@ impl Fold {
 
     fn configure(&mut self, config: Configuration, effects: &mut Vec<Effect>) {
         if *self.config == config {
-            return;
+            return effects.push(Effect::Configured);
         }
         for model in self.models.values_mut() {
             Arc::make_mut(model).reshape(&config.windows);
@@ -352,7 +356,7 @@ impl Fold {
         self.allow = allowed(&config.models_allow);
         self.config = Arc::new(config);
         self.start_learning();
-        effects.push(Effect::Layouts);
+        effects.extend([Effect::Configured, Effect::Layouts]);
     }
 
     /// Moves the watermark, and forgets model versions that fell silent.

@@ -18,15 +18,15 @@
 //! - [`statelog`] puts deltas into one order; [`fold`] is what that order means; [`engine`] drives
 //!   it.
 //! - [`mod@reference`] is what live data is compared with, [`stats`] how, [`score`] for whom.
-//! - [`board`] is what readers see, [`expose`] how.
+//! - [`board`] is what readers see, [`expose`] how; [`journal`] is what they read a year later.
 //! - [`replay`] runs the same fold over files, [`demo`] the same daemon over made-up traffic;
 //!   [`power`] says how small a change would be found.
 //!
 //! # Invariants
 //!
 //! - Pure modules (`key`, `time`, `decode`, `layout`, `tally`, `delta`, `statelog::record`,
-//!   `statelog::chain`, `fold`, `stats`, `score`, `engine`, `board`) never wait, read a clock, do
-//!   IO or log. `stats` names nothing of this crate.
+//!   `statelog::chain`, `fold`, `stats`, `score`, `engine`, `board`, what the journal says) never
+//!   wait, read a clock, do IO or log. `stats` names nothing of this crate.
 //! - Counts are added as integers, so their order never matters; the state log's order decides the
 //!   rest.
 //! - No queue, map, retry or label set is without a named bound.
@@ -45,6 +45,7 @@ pub mod engine;
 pub mod expose;
 pub mod files;
 pub mod fold;
+pub mod journal;
 pub mod key;
 pub mod layout;
 pub mod power;

@@ -183,7 +183,7 @@ pub fn open(
                 Reader(ReaderHome::Embedded(reader)),
             )
         }
-        Home::Kafka { topic } => {
+        Home::Kafka { topic, .. } => {
             let (appender, reader) = kafka::open(kafka, topic)?;
             (
                 Appender(AppenderHome::Kafka(Arc::new(appender))),

@@ -47,11 +47,17 @@ const LAYERS: &[&[&str]] = &[
     &["reference"],
     &["fold"],
     &["score"],
+    &["journal"],
     &["alert"],
     &["power", "board"],
     &["engine"],
-    &["journal"],
     &["source", "statelog/kafka"],
+    &[
+        "journal/file",
+        "journal/kafka",
+        "journal/writer",
+        "journal/inspect",
+    ],
     &["expose"],
     &["cli"],
     &["replay"],
@@ -72,6 +78,12 @@ const PURE: &[&str] = &[
     "statelog/record",
     "statelog/chain",
     "fold",
+    "journal/audit",
+    "journal/entry",
+    "journal/event",
+    "journal/json",
+    "journal/ledger",
+    "journal/text",
     "reference/learn",
     "stats",
     "score",
@@ -81,8 +93,8 @@ const PURE: &[&str] = &[
     "board",
 ];
 
-/// What pure modules never name. Parts of `statelog` and `reference` do IO, their front pages do
-/// not.
+/// What pure modules never name. Parts of `statelog`, `reference` and `journal` do IO, their front
+/// pages do not.
 const IMPURE: &[&str] = &[
     "async",
     "await",
@@ -114,10 +126,13 @@ const IMPURE: &[&str] = &[
     "crate::demo",
     "crate::expose",
     "crate::files",
-    "crate::journal",
     "crate::replay",
     "crate::source",
     "crate::telemetry",
+    "journal::file",
+    "journal::inspect",
+    "journal::kafka",
+    "journal::writer",
     "reference::build",
     "reference::store",
     "statelog::embedded",

@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::engine::{Engine, Input, Output};
 use crate::expose::Shared;
 use crate::fold::{self, Effect, FoldError};
+use crate::journal::Journal;
 use crate::layout::Digest;
 use crate::source::{Door, Head};
 use crate::statelog::record::{Command, Record, RecordError};
@@ -69,6 +70,7 @@ pub(super) struct Doors {
     pub(super) door: Arc<Door>,
     pub(super) shared: Arc<Shared>,
     pub(super) appender: Appender,
+    pub(super) journal: Journal,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) clock: Clock,
 }
@@ -159,6 +161,7 @@ impl Thread {
             .door
             .set_layouts(layouts, fold.base_pane(), fold.config.lateness);
         tracing::info!(position = fold.position, "the state log is folded");
+        self.doors.journal.catch_up();
         self.publish(outputs)?;
         self.tell(Event::Ready);
         Ok(())
@@ -196,6 +199,7 @@ impl Thread {
                 Output::Layouts(layouts, pane, lateness) => {
                     self.doors.door.set_layouts(layouts, pane, lateness);
                 }
+                Output::Journal(entry) => self.doors.journal.add(entry),
                 Output::Effect(effect) => self.effect(effect),
                 Output::Alert(change, alert) => self.alert(change, &alert),
             }
@@ -231,6 +235,7 @@ impl Thread {
                 digest,
                 layout,
                 learned,
+                ..
             } => {
                 let role = role.as_str();
                 tracing::info!(model = %key, role, %digest, %layout, learned, "reference active");
@@ -260,7 +265,7 @@ impl Thread {
                     tracing::warn!(%error, "anchor not appended");
                 }
             }
-            Effect::Anchor(_) | Effect::Command(_) | Effect::Layouts => {}
+            Effect::Anchor(_) | Effect::Command(_) | Effect::Configured | Effect::Layouts => {}
         }
     }
 

@@ -69,6 +69,21 @@ Examples:
   driftd power --reference training.ref --rows-per-hour 1000
   driftd power --reference training.ref --rows-per-hour 50 --windows 24h,7d \\
       --false-alarms-per-month 0.2 --format jsonl";
+pub(super) const JOURNAL_EXPORT: &str = "\
+A running driftd need not be stopped for it.
+
+Examples:
+  driftd journal export --config driftd.toml > journal.jsonl
+  driftd journal export --config driftd.toml | driftd journal verify -";
+
+pub(super) const JOURNAL_VERIFY: &str = "\
+Each entry has the hash of the one before it, so what is changed, put in or taken out is found. The
+first entry that does not fit is named, and the exit code is 65. Only entries taken off the end, or
+a last entry rewritten, leave a chain that fits; keep the head that is printed, and compare.
+
+Examples:
+  driftd journal verify journal.jsonl
+  driftd journal verify --config driftd.toml";
 
 pub(super) const COMPLETIONS: &str = "\
 Examples:

@@ -150,6 +150,8 @@ fn what_is_wrong_is_refused_with_64() {
         &format!("{replay} --every 4"),
         "driftd power --reference r --rows-per-hour 0",
         "driftd power --reference r --rows-per-hour 1 --false-alarms-per-month -1",
+        "driftd journal verify",
+        "driftd journal verify a.jsonl --config d.toml",
         "driftd completions tcsh",
     ] {
         writeln!(said, "$ {line}\n{}", refused(line)).unwrap();
@@ -187,6 +189,9 @@ fn help_says_what_is_for_whom() {
         "reference export",
         "replay",
         "power",
+        "journal",
+        "journal export",
+        "journal verify",
         "completions",
     ] {
         let mut command = Cli::command().term_width(100);

@@ -131,7 +131,7 @@ fn must_be_there(config: &Config) -> Result<(), ExportError> {
             Err(ExportError::NoLog(dir.display().to_string()))
         }
         Home::Embedded { .. } => Ok(()),
-        Home::Kafka { topic } => {
+        Home::Kafka { topic, .. } => {
             let topics = std::slice::from_ref(topic);
             admin::check_topics(&config.kafka, topics, CONNECT_TIMEOUT)?;
             Ok(())

@@ -16,8 +16,8 @@ use crate::statelog::record::Configuration;
 use crate::telemetry;
 use crate::time::Length;
 
-use self::problem::shown;
 pub use self::problem::{Problem, Problems};
+use self::problem::{know, shown};
 
 mod alerts;
 mod kafka;
@@ -121,7 +121,22 @@ impl Checker {
             }
         } else {
             self.topic("state.topic", &raw.topic);
-            Home::Kafka { topic: raw.topic }
+            let journal_topic = raw.journal_topic.unwrap_or_else(|| {
+                // a journal belongs to its state log: two of them must not meet by default
+                let name = raw.topic.strip_suffix(".state").unwrap_or(&raw.topic);
+                format!("{name}.journal")
+            });
+            if !know(&self.problems, "state.topic") {
+                self.topic("state.journal_topic", &journal_topic);
+            }
+            if journal_topic == raw.topic {
+                let what = format!("{} is the topic of the state log", shown(&journal_topic));
+                self.report(Problem::new("state.journal_topic", what));
+            }
+            Home::Kafka {
+                topic: raw.topic,
+                journal_topic,
+            }
         };
         State {
             home,

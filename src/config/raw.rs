@@ -232,7 +232,12 @@ tables! {
         home: String = Choice(&["kafka", "embedded"]), Is("kafka");
         /// The topic of the state log, where its home is Kafka; made when it is not there.
         topic: String = Text, Is("driftd.state");
-        /// The directory of the state log, where its home is embedded; made when it is not there.
+        /// The topic of the journal, where the home of the state log is Kafka; made when it is not
+        /// there. Without it, that of the state log with `.journal` at its end instead of `.state`:
+        /// `driftd.journal` unless `state.topic` is set.
+        journal_topic: Option<String> = Text, Unset;
+        /// The directory of the state log and the journal, where their home is embedded; made when
+        /// it is not there.
         dir: String = Text, Is("driftd-state");
         /// How long counts may wait before they are appended.
         flush_interval: Span = Kind::Length("100ms", "1m"), Is("5s");

@@ -62,6 +62,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             get(reference),
         )
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/journal", get(journal))
         .route("/api/v1/status", get(status))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -240,6 +241,28 @@ async fn reference(State(shared): State<Arc<Shared>>, at: Version, Query(pairs):
             artifact::to_bytes(reference),
         )
             .into_response())
+    })
+    .await
+}
+
+async fn journal(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answer {
+    let params = Params::new(pairs, &["limit", "after"])?;
+    let (limit, after) = (params.limit()?, params.parsed("after")?);
+    // before that, an entry that is not there yet and one that never will be look the same
+    folded(&shared)?;
+    let permit = room(&shared).await?;
+    blocking(move || {
+        let _held = permit;
+        let page = shared.local().journal.after(after.unwrap_or(0), limit);
+        let kept = page.oldest.map_or(0, |oldest| oldest - 1);
+        if let Some(after) = after.filter(|after| *after < kept) {
+            return Err(Problem::JournalNotKept { after, kept });
+        }
+        let kind = (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        Ok(([kind], view::journal(&page)).into_response())
     })
     .await
 }

@@ -63,6 +63,11 @@ pub(super) enum Problem {
         first: Timestamp,
         last: Timestamp,
     },
+    #[error(
+        "entries up to {kept} are not kept in memory, but in the journal's home; ask with \
+         after={kept}, or print all of them with `driftd journal export`"
+    )]
+    JournalNotKept { after: u64, kept: u64 },
     #[error("event time has not begun for model version `{0}`; come back when rows have arrived")]
     NoTime(ModelKey),
     #[error("{points} points, more than {max}; ask for a shorter range, or a step of {step}")]
@@ -120,6 +125,9 @@ impl Problem {
             Self::UnknownSeries { .. } => (none, "unknown-series", "No such series"),
             Self::UnknownReference { .. } => (none, "unknown-reference", "No such reference"),
             Self::NotKept { .. } => (bad, "not-kept", "Time not kept"),
+            Self::JournalNotKept { .. } => {
+                (StatusCode::GONE, "journal-not-kept", "Entries not kept")
+            }
             Self::NoTime(_) => (none, "no-time", "No window yet"),
             Self::TooManyPoints { .. } => (bad, "too-many-points", "Too many points"),
             Self::NotReady(_) => (later, "not-ready", "Not ready"),

@@ -29,6 +29,7 @@ use crate::time::{Length, Timestamp};
 mod alerts;
 mod bins;
 mod history;
+mod journal;
 mod models;
 mod scores;
 mod series;
@@ -36,6 +37,7 @@ mod status;
 
 pub(super) use self::alerts::{AlertsAsked, alerts};
 pub(super) use self::history::{HistoryAsked, history};
+pub(super) use self::journal::journal;
 pub(super) use self::models::models;
 pub(super) use self::scores::{ScoresAsked, Sort, scores};
 pub(super) use self::series::{reference, series};

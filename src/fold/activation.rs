@@ -71,7 +71,7 @@ impl Fold {
         let is_same = |active: &Arc<Reference>| active.is_same(reference);
         let is_known = active.references.of(role).is_some_and(is_same);
         if is_known && !active.learned {
-            return effects.push(self.activated(key, reference));
+            return effects.push(self.activated(key, reference, false));
         }
         let differs = |other: &Arc<Reference>| other.layout.digest() != layout;
         let training = active.references.training.as_ref();
@@ -97,18 +97,19 @@ impl Fold {
             ReferenceRole::Baseline => active.references.baseline = Some(Arc::clone(reference)),
         }
         self.use_layout(key, layout);
-        effects.push(self.activated(key, reference));
+        effects.push(self.activated(key, reference, true));
         effects.push(Effect::Layouts);
     }
 
     /// What is to be told of an active reference.
-    pub(super) fn activated(&self, key: &ModelKey, reference: &Reference) -> Effect {
+    pub(super) fn activated(&self, key: &ModelKey, reference: &Reference, is_new: bool) -> Effect {
         Effect::Activated {
             key: key.clone(),
             role: reference.header.role,
             digest: reference.digest(),
             layout: reference.layout.digest(),
             learned: self.active.get(key).is_some_and(|active| active.learned),
+            is_new,
         }
     }
 

@@ -270,7 +270,7 @@ impl Fold {
         if let Some(renewing) = Renewing::new(&reference, layout, learning.sums) {
             self.growth.insert(key.clone(), Growth::Renewing(renewing));
         }
-        effects.push(self.activated(key, &reference));
+        effects.push(self.activated(key, &reference, true));
         effects.push(Effect::Layouts);
     }
 
@@ -297,7 +297,7 @@ impl Fold {
                 if let Some(model) = self.models.get_mut(key) {
                     Arc::make_mut(model).take(active);
                 }
-                effects.push(self.activated(key, &renewed));
+                effects.push(self.activated(key, &renewed, true));
             }
             Err(error) => effects.push(Effect::Refused {
                 key: key.clone(),

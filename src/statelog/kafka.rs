@@ -11,18 +11,20 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use self::topic::provide;
 use crate::config;
 use crate::source::admin::{client_config, log_line};
 use crate::statelog::{AppendError, Entry, Failed, RECORD_BYTES_MAX, Read};
 use crate::time::Timestamp;
 
+pub(crate) use self::tail::{Came, Tail};
+pub(crate) use self::topic::Wanted;
+
+mod tail;
 mod topic;
 
 /// How long one question to the brokers may take.
@@ -36,6 +38,28 @@ const QUEUE_MAX: (&str, &str) = ("10000", "65536");
 
 /// How long queued appends get at the end of the process.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the topic must be like.
+const STATE_LOG: Wanted = Wanted {
+    log: "the state log",
+    settings: &[
+        (
+            "message.timestamp.type",
+            "LogAppendTime",
+            "the log's time is the only clock of the fold",
+        ),
+        (
+            "cleanup.policy",
+            "delete",
+            "compaction would take records away",
+        ),
+        (
+            "retention.ms",
+            "-1",
+            "driftd must be able to read all of it",
+        ),
+    ],
+};
 
 /// Why the topic cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,22 +76,26 @@ pub enum KafkaLogError {
     /// The topic cannot be made.
     #[error(
         "the topic `{topic}` does not exist and cannot be made ({reason}): make it with one \
-         partition, message.timestamp.type=LogAppendTime and retention.ms=-1, or allow driftd to"
+         partition and {settings}, or allow driftd to"
     )]
     NotMade {
         /// The topic.
         topic: String,
         /// Why.
         reason: String,
+        /// What it must be like.
+        settings: String,
     },
     /// The topic has more than one partition.
     #[error(
-        "the topic `{topic}` has {partitions} partitions, but a state log has one order: use a \
-         topic with one partition"
+        "the topic `{topic}` has {partitions} partitions, but {log} has one order: use a topic \
+         with one partition"
     )]
     Partitions {
         /// The topic.
         topic: String,
+        /// What is kept in it.
+        log: &'static str,
         /// How many it has.
         partitions: usize,
     },
@@ -90,19 +118,21 @@ pub enum KafkaLogError {
     },
     /// The start of the log is gone.
     #[error(
-        "the topic `{topic}` begins at offset {low}: records before it are gone, and the counts \
-         with them; delete the topic to begin anew"
+        "the topic `{topic}` begins at offset {low}: records before it are gone, and {log} makes \
+         no sense without them; delete the topic to begin anew"
     )]
     Trimmed {
         /// The topic.
         topic: String,
+        /// What is kept in it.
+        log: &'static str,
         /// Its first offset.
         low: i64,
     },
     /// The log became shorter, or another one.
     #[error(
         "the topic `{topic}` was deleted or truncated while it was read: start driftd again to \
-         fold it from its beginning"
+         read it from its beginning"
     )]
     Replaced {
         /// The topic.
@@ -120,7 +150,7 @@ struct Deliveries {
 
 /// A client whose troubles come out as results of what is asked of it. What librdkafka says
 /// besides, such as that the end of the log was reached, is for those who look for it.
-struct Mute;
+pub(crate) struct Mute;
 
 impl ClientContext for Mute {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -128,7 +158,7 @@ impl ClientContext for Mute {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "a client of the state log is in trouble");
+        tracing::debug!(%error, reason, "a client of a log is in trouble");
     }
 }
 
@@ -140,7 +170,7 @@ impl ClientContext for Deliveries {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "the producer of the state log is in trouble");
+        tracing::debug!(%error, reason, "the producer of a log is in trouble");
     }
 }
 
@@ -148,9 +178,9 @@ impl ProducerContext for Deliveries {
     type DeliveryOpaque = Box<Failed>;
 
     fn delivery(&self, delivered: &DeliveryResult<'_>, failed: Box<Failed>) {
-        if let Err((error, _)) = delivered {
+        if let Err((error, message)) = delivered {
             self.errors.fetch_add(1, Ordering::Relaxed);
-            tracing::warn!(%error, "append to the state log failed");
+            tracing::warn!(%error, topic = message.topic(), "append failed");
             failed.set();
         }
     }
@@ -172,7 +202,7 @@ impl fmt::Debug for Appender {
 }
 
 impl Appender {
-    pub(super) fn append(&self, bytes: &[u8], failed: Failed) -> Result<(), AppendError> {
+    pub(crate) fn append(&self, bytes: &[u8], failed: Failed) -> Result<(), AppendError> {
         let record = BaseRecord::with_opaque_to(&self.topic, Box::new(failed));
         let record: BaseRecord<'_, (), [u8], Box<Failed>> = record.payload(bytes).partition(0);
         self.producer
@@ -189,7 +219,7 @@ impl Appender {
             })
     }
 
-    pub(super) fn errors(&self) -> u64 {
+    pub(crate) fn errors(&self) -> u64 {
         self.errors.load(Ordering::Relaxed)
     }
 }
@@ -197,123 +227,47 @@ impl Appender {
 impl Drop for Appender {
     fn drop(&mut self) {
         if let Err(error) = self.producer.flush(CLOSE_TIMEOUT) {
-            tracing::warn!(%error, "appends to the state log were given up");
+            tracing::warn!(%error, topic = self.topic, "appends were given up");
         }
     }
 }
 
 /// Where records come out.
+#[derive(Debug)]
 pub struct Reader {
-    consumer: BaseConsumer<Mute>,
-    topic: String,
-    /// The next offset that can come.
-    next: i64,
-    /// The end of the log when it was opened; `None` once it was told.
-    end: Option<i64>,
+    tail: Tail,
     append_time: Timestamp,
-}
-
-impl fmt::Debug for Reader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
-            .field("topic", &self.topic)
-            .field("next", &self.next)
-            .field("end", &self.end)
-            .finish_non_exhaustive()
-    }
 }
 
 impl Reader {
     pub(super) fn next(&mut self, timeout: Duration) -> Result<Read, KafkaLogError> {
-        if self.end.take_if(|end| *end <= self.next).is_some() {
-            return Ok(Read::End);
-        }
-        let message = match self.consumer.poll(timeout) {
-            None => return Ok(Read::Idle),
-            Some(Ok(message)) => message,
-            Some(Err(KafkaError::PartitionEOF(_))) => {
-                // what is left before the end is no record
-                return Ok(if self.end.take().is_some() {
-                    Read::End
-                } else {
-                    Read::Idle
-                });
-            }
-            Some(Err(error)) => return self.trouble(error),
+        let message = match self.tail.next(timeout)? {
+            Came::Record(message) => message,
+            Came::End => return Ok(Read::End),
+            Came::Nothing => return Ok(Read::Idle),
         };
-        if message.offset() < self.next {
-            return Err(KafkaLogError::Replaced {
-                topic: self.topic.clone(),
-            });
-        }
-        self.next = message.offset() + 1;
         let stamped = message.timestamp().to_millis().map(Timestamp::from_millis);
         self.append_time = self.append_time.max(stamped.unwrap_or(self.append_time));
         let position = message.offset().unsigned_abs();
         let bytes = message.payload().unwrap_or_default();
         Ok(Read::Entry(Entry::new(position, self.append_time, bytes)))
     }
-
-    /// What passes is logged, what does not is an error.
-    fn trouble(&self, error: KafkaError) -> Result<Read, KafkaLogError> {
-        let lasting = [
-            RDKafkaErrorCode::OffsetOutOfRange,
-            RDKafkaErrorCode::AutoOffsetReset,
-            RDKafkaErrorCode::UnknownTopicOrPartition,
-            RDKafkaErrorCode::UnknownTopic,
-            RDKafkaErrorCode::UnknownPartition,
-        ];
-        match error.rdkafka_error_code() {
-            Some(code) if lasting.contains(&code) => Err(KafkaLogError::Replaced {
-                topic: self.topic.clone(),
-            }),
-            Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::Fatal) => {
-                Err(KafkaLogError::Kafka {
-                    topic: self.topic.clone(),
-                    source: error,
-                })
-            }
-            _ => {
-                tracing::warn!(%error, "the state log cannot be read for now");
-                Ok(Read::Idle)
-            }
-        }
-    }
 }
 
-/// Opens the topic, which is made if it is not there.
+/// Opens the topic of the state log, which is made if it is not there.
 pub fn open(kafka: &config::Kafka, topic: &str) -> Result<(Appender, Reader), KafkaLogError> {
-    let failed = |source| KafkaLogError::Kafka {
-        topic: topic.to_owned(),
-        source,
-    };
-    let mut config = client_config(kafka);
-    config
-        .set("group.id", "driftd-state")
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("isolation.level", "read_committed")
-        .set("auto.offset.reset", "error")
-        .set("allow.auto.create.topics", "false")
-        .set("fetch.wait.max.ms", "100")
-        .set("queued.max.messages.kbytes", "65536");
-    let consumer: BaseConsumer<Mute> = config.create_with_context(Mute).map_err(failed)?;
-    provide(kafka, &consumer, topic)?;
-    let (low, end) = consumer
-        .fetch_watermarks(topic, 0, TIMEOUT)
-        .map_err(failed)?;
-    if low > 0 {
-        return Err(KafkaLogError::Trimmed {
-            topic: topic.to_owned(),
-            low,
-        });
-    }
-    let mut start = TopicPartitionList::new();
-    start
-        .add_partition_offset(topic, 0, Offset::Offset(0))
-        .map_err(failed)?;
-    consumer.assign(&start).map_err(failed)?;
+    let (appender, tail) = open_topic(kafka, topic, &STATE_LOG)?;
+    let append_time = Timestamp::MIN;
+    Ok((appender, Reader { tail, append_time }))
+}
 
+/// Opens both ends of a topic, which is made if it is not there.
+pub(crate) fn open_topic(
+    kafka: &config::Kafka,
+    topic: &str,
+    wanted: &Wanted,
+) -> Result<(Appender, Tail), KafkaLogError> {
+    let tail = Tail::open(kafka, topic, wanted, true)?;
     let errors = Arc::new(AtomicU64::new(0));
     let mut config = client_config(kafka);
     config
@@ -328,22 +282,17 @@ pub fn open(kafka: &config::Kafka, topic: &str) -> Result<(Appender, Reader), Ka
     let deliveries = Deliveries {
         errors: Arc::clone(&errors),
     };
-    let producer = config.create_with_context(deliveries).map_err(failed)?;
+    let producer =
+        config
+            .create_with_context(deliveries)
+            .map_err(|source| KafkaLogError::Kafka {
+                topic: topic.to_owned(),
+                source,
+            })?;
     let appender = Appender {
         producer,
         topic: topic.to_owned(),
         errors,
     };
-    let append_time = Timestamp::MIN;
-    let topic = topic.to_owned();
-    Ok((
-        appender,
-        Reader {
-            consumer,
-            topic,
-            next: 0,
-            end: Some(end),
-            append_time,
-        },
-    ))
+    Ok((appender, tail))
 }

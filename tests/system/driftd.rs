@@ -118,6 +118,18 @@ impl Driftd {
         self.until_ready();
     }
 
+    /// The file of its configuration.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.dir.path().join("driftd.toml")
+    }
+
+    /// Replaces a part of its configuration, for the next start.
+    pub(crate) fn reconfigure(&self, old: &str, new: &str) {
+        let toml = fs::read_to_string(self.config()).expect("it has a configuration");
+        assert!(toml.contains(old), "no {old:?} in {toml}");
+        fs::write(self.config(), toml.replacen(old, new, 1)).expect("it can be written");
+    }
+
     fn until_ready(&mut self) {
         self.until("it is ready", |driftd| {
             let ready = http::get(driftd.address, "/-/ready").ok()?;

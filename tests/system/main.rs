@@ -7,6 +7,7 @@
 //! - `exact`: ten months of flights give the numbers of `tests/data/flights/truth.json`, with each
 //!   home of the state log, and also when the daemon is killed on the way.
 //! - `bad_input`: whatever stands in a topic is counted and named, and nothing around it is lost.
+//! - `journal`: through kills and with two replicas the journal is one chain, without repetitions.
 //! - `refusals`: what is wrong outside of driftd gets one clear message and the right exit code.
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.
 //! - `formats`: the same rows give the same reference, whatever file they come from.
@@ -29,5 +30,6 @@ mod truth;
 mod bad_input;
 mod exact;
 mod formats;
+mod journal;
 mod refusals;
 mod transport;

@@ -144,9 +144,10 @@ impl Checker {
 
     /// A topic is read once, and nothing that driftd writes is read as events.
     fn topics_meet(&mut self, sources: &[Source], home: &Home) {
-        let state = match home {
-            Home::Kafka { topic } => Some(topic.as_str()),
-            Home::Embedded { .. } => None,
+        let own = |name: &str| match home {
+            Home::Kafka { topic, .. } if topic == name => Some("the state log"),
+            Home::Kafka { journal_topic, .. } if journal_topic == name => Some("the journal"),
+            Home::Kafka { .. } | Home::Embedded { .. } => None,
         };
         let mut rejected: BTreeMap<&str, usize> = BTreeMap::new();
         for (i, source) in sources.iter().enumerate() {
@@ -154,16 +155,16 @@ impl Checker {
                 continue;
             };
             rejected.insert(topic, i);
-            if Some(topic) == state {
-                let what = format!("{} is the topic of the state log", shown(topic));
+            if let Some(log) = own(topic) {
+                let what = format!("{} is the topic of {log}", shown(topic));
                 self.report(Problem::new(format!("source[{i}].dead_letter_topic"), what));
             }
         }
         let mut readers: BTreeMap<&str, usize> = BTreeMap::new();
         for (i, source) in sources.iter().enumerate() {
             for topic in &source.topics {
-                let what = if Some(topic.as_str()) == state {
-                    "is the topic of the state log".to_owned()
+                let what = if let Some(log) = own(topic) {
+                    format!("is the topic of {log}")
                 } else if let Some(j) = rejected.get(topic.as_str()) {
                     format!("gets the rejected records of source[{j}]")
                 } else if let Some(j) = readers.insert(topic, i) {

@@ -71,7 +71,8 @@ fn brokers_and_topics_are_enough() {
     assert_eq!(
         config.state.home,
         Home::Kafka {
-            topic: "driftd.state".to_owned()
+            topic: "driftd.state".to_owned(),
+            journal_topic: "driftd.journal".to_owned()
         }
     );
     assert_eq!(config.state.flush_interval, Length::SECOND.times(5));

@@ -15,6 +15,9 @@ use crate::config::SurfaceLimits;
 use crate::expose::fixture::{self, HOSTILE, Log};
 use crate::expose::query::{path_of, segment};
 use crate::expose::{ExposeError, PartitionView, Shared, bind, serve};
+use crate::journal::fixture::draft;
+use crate::journal::ledger::NEWEST_MAX;
+use crate::journal::{self, Chain, Journal, Line};
 use crate::reference::artifact;
 
 /// A server with a runtime of its own.
@@ -180,6 +183,7 @@ fn health_is_told_before_and_after_the_log_is_folded() {
         reply.body
     );
     assert_eq!(server.problem("/api/v1/models").1, "not-ready");
+    assert_eq!(server.problem("/api/v1/journal").1, "not-ready");
     assert!(server.get("/metrics").body.contains("driftd_ready 0\n"));
     insta::assert_json_snapshot!("status_before_ready", server.get("/api/v1/status").json());
     server.shared.publish(log.board(true));
@@ -327,6 +331,65 @@ fn history_and_series_say_the_same_of_a_window() {
             assert_eq!(series["insufficient"], point["insufficient"]);
             assert_eq!(series["validity"]["complete"], point["complete"]);
         }
+    }
+}
+
+#[test]
+fn the_journal_is_answered_as_it_is_stored() {
+    let server = Server::start(Some(fixture::board()));
+    let journal = Journal::default();
+    server.shared.set_journal(journal.clone());
+    let body = |path: &str| {
+        let reply = server.get(path);
+        reply.json();
+        reply.body
+    };
+    assert_eq!(body("/api/v1/journal"), "{\"journal\":[]}");
+    let mut chain = Chain::default();
+    for n in 0..5 {
+        journal.add(chain.next(draft(n)));
+    }
+    let lines = journal::fixture::lines(5);
+    let list = |lines: &[Line]| {
+        let lines: Vec<&str> = lines.iter().map(|line| &*line.json).collect();
+        lines.join(",")
+    };
+    let all = format!("{{\"journal\":[{}],\"oldest\":1}}", list(&lines));
+    assert_eq!(body("/api/v1/journal"), all);
+    let some = format!(
+        "{{\"journal\":[{}],\"next\":3,\"oldest\":1}}",
+        list(&lines[1..3])
+    );
+    assert_eq!(body("/api/v1/journal?after=1&limit=2"), some);
+    assert_eq!(
+        body("/api/v1/journal?after=5"),
+        "{\"journal\":[],\"oldest\":1}"
+    );
+    assert_eq!(
+        server.problem("/api/v1/journal?after=-1").1,
+        "bad-parameter"
+    );
+}
+
+#[test]
+fn entries_that_are_not_kept_are_said_to_be_elsewhere() {
+    let server = Server::start(Some(fixture::board()));
+    let journal = Journal::default();
+    server.shared.set_journal(journal.clone());
+    let mut chain = Chain::default();
+    for _ in 0..NEWEST_MAX + 2 {
+        journal.add(chain.next(draft(6)));
+    }
+    let (status, kind, detail) = server.problem("/api/v1/journal?after=1");
+    assert_eq!((status, kind.as_str()), (410, "journal-not-kept"));
+    assert!(
+        detail.contains("after=2") && detail.contains("driftd journal export"),
+        "{detail}"
+    );
+    for path in ["/api/v1/journal?limit=1", "/api/v1/journal?limit=1&after=2"] {
+        let page = server.get(path).json();
+        assert_eq!((&page["oldest"], &page["next"]), (&3.into(), &3.into()));
+        assert_eq!(page["journal"][0]["seq"], 3);
     }
 }
 

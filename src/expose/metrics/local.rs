@@ -1,7 +1,8 @@
 //! What only this instance knows: there before the state log is folded, and different on each.
 
 use super::table::{
-    BUILD_INFO, CONSUMER_LAG, DEAD_LETTERS_FAILED, FOLD_LAG, PARTITION_STOPPED, READY,
+    BUILD_INFO, CONSUMER_LAG, DEAD_LETTERS_FAILED, FOLD_LAG, JOURNAL_APPEND_ERRORS,
+    JOURNAL_DIVERGED, JOURNAL_ENTRIES, JOURNAL_UNWRITTEN, PARTITION_STOPPED, READY,
     STATE_APPEND_ERRORS,
 };
 use super::{Text, flag, real};
@@ -26,6 +27,15 @@ pub(super) fn write(page: &mut Text, local: &Local, ready: bool) {
     );
     let lag = (local.fold_lag)();
     page.metric(&FOLD_LAG, lag.map(|lag| FOLD_LAG.sample(&[], real(lag))));
+    let journal = local.journal.standing();
+    for (metric, value) in [
+        (&JOURNAL_ENTRIES, real(journal.stored)),
+        (&JOURNAL_UNWRITTEN, real(journal.unwritten)),
+        (&JOURNAL_APPEND_ERRORS, real(journal.errors)),
+        (&JOURNAL_DIVERGED, flag(journal.diverged)),
+    ] {
+        page.metric(metric, [metric.sample(&[], value)]);
+    }
 
     let partitions = (local.partitions)();
     let assigned = partitions.iter().filter(|partition| partition.assigned);

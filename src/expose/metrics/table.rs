@@ -165,6 +165,16 @@ metrics! {
         "Appends to the state log by this instance that failed; they are tried again.";
     DEAD_LETTERS_FAILED, "dead_letters_failed_total", Counter, &[],
         "Rejected records that this instance could not copy to source.dead_letter_topic.";
+    JOURNAL_ENTRIES, "journal_entries_total", Counter, &[],
+        "Entries of the journal that are in its home.";
+    JOURNAL_UNWRITTEN, "journal_unwritten_entries", Gauge, &[],
+        "Entries of the journal that are not in its home yet.";
+    JOURNAL_APPEND_ERRORS, "journal_append_errors_total", Counter, &[],
+        "Attempts of this instance to store entries of the journal that failed; they are \
+         repeated.";
+    JOURNAL_DIVERGED, "journal_diverged", Gauge, &[],
+        "1 if the journal's home has other entries than the state log implies, and this instance \
+         writes nothing more to it; else 0.";
     FOLD_LAG, "fold_lag_records", Gauge, &[],
         "Records of the state log that this instance has not folded yet.";
 }

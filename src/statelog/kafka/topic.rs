@@ -1,4 +1,4 @@
-//! The topic of a state log: made as it must be, or checked where it is there already.
+//! The topic of a log: made where it is not there, checked where it is.
 
 use rdkafka::admin::TopicReplication;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier};
@@ -10,30 +10,20 @@ use crate::config;
 use crate::source::admin::client_config;
 use crate::statelog::RECORD_BYTES_MAX;
 
-/// What the topic must be like, and why it matters.
-const MUST_BE: [(&str, &str, &str); 3] = [
-    (
-        "message.timestamp.type",
-        "LogAppendTime",
-        "the log's time is the only clock of the fold",
-    ),
-    (
-        "cleanup.policy",
-        "delete",
-        "compaction would take records away",
-    ),
-    (
-        "retention.ms",
-        "-1",
-        "driftd must be able to read all of it",
-    ),
-];
+/// What a topic must be like: settings, their values, and why they matter.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// What is kept in it, for people.
+    pub(crate) log: &'static str,
+    pub(crate) settings: &'static [(&'static str, &'static str, &'static str)],
+}
 
 /// Makes the topic where it is not there, and checks it where it is.
 pub(super) fn provide(
     kafka: &config::Kafka,
     consumer: &BaseConsumer<Mute>,
     topic: &str,
+    wanted: &Wanted,
 ) -> Result<(), KafkaLogError> {
     let failed = |source| KafkaLogError::Kafka {
         topic: topic.to_owned(),
@@ -48,7 +38,7 @@ pub(super) fn provide(
     let metadata = consumer.fetch_metadata(None, TIMEOUT).map_err(failed)?;
     let is_there = metadata.topics().iter().any(|known| known.name() == topic);
     if !is_there {
-        runtime.block_on(make(&admin, topic, metadata.brokers().len()))?;
+        runtime.block_on(make(&admin, topic, wanted, metadata.brokers().len()))?;
     }
     let metadata = consumer
         .fetch_metadata(Some(topic), TIMEOUT)
@@ -60,20 +50,27 @@ pub(super) fn provide(
     if partitions > 1 {
         return Err(KafkaLogError::Partitions {
             topic: topic.to_owned(),
+            log: wanted.log,
             partitions,
         });
     }
     if is_there {
-        runtime.block_on(verify(&admin, topic))
+        runtime.block_on(verify(&admin, topic, wanted))
     } else {
         Ok(())
     }
 }
 
-async fn make(admin: &AdminClient<Mute>, topic: &str, brokers: usize) -> Result<(), KafkaLogError> {
+async fn make(
+    admin: &AdminClient<Mute>,
+    topic: &str,
+    wanted: &Wanted,
+    brokers: usize,
+) -> Result<(), KafkaLogError> {
     let not_made = |reason: String| KafkaLogError::NotMade {
         topic: topic.to_owned(),
         reason,
+        settings: settings(wanted),
     };
     let (replicas, in_sync) = if brokers >= 3 { (3, "2") } else { (1, "1") };
     let bytes_max = (RECORD_BYTES_MAX + 4_096).to_string();
@@ -82,7 +79,7 @@ async fn make(admin: &AdminClient<Mute>, topic: &str, brokers: usize) -> Result<
         .set("unclean.leader.election.enable", "false")
         .set("retention.bytes", "-1")
         .set("max.message.bytes", &bytes_max);
-    for (setting, value, _) in MUST_BE {
+    for (setting, value, _) in wanted.settings {
         new = new.set(setting, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
@@ -94,7 +91,7 @@ async fn make(admin: &AdminClient<Mute>, topic: &str, brokers: usize) -> Result<
     {
         // another instance was faster
         Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
-            tracing::info!(topic, replicas, "state log made");
+            tracing::info!(topic, replicas, log = wanted.log, "topic made");
             Ok(())
         }
         Some(Err((_, code))) => Err(not_made(code.to_string())),
@@ -102,8 +99,20 @@ async fn make(admin: &AdminClient<Mute>, topic: &str, brokers: usize) -> Result<
     }
 }
 
+fn settings(wanted: &Wanted) -> String {
+    let settings = wanted.settings.iter();
+    let texts: Vec<String> = settings
+        .map(|(setting, value, _)| format!("{setting}={value}"))
+        .collect();
+    texts.join(", ")
+}
+
 /// Checks the settings of a topic that is there. A user who may not see them has to know.
-async fn verify(admin: &AdminClient<Mute>, topic: &str) -> Result<(), KafkaLogError> {
+async fn verify(
+    admin: &AdminClient<Mute>,
+    topic: &str,
+    wanted: &Wanted,
+) -> Result<(), KafkaLogError> {
     let resource = ResourceSpecifier::Topic(topic);
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
     let described = admin.describe_configs([&resource], &options).await;
@@ -112,13 +121,11 @@ async fn verify(admin: &AdminClient<Mute>, topic: &str) -> Result<(), KafkaLogEr
         .and_then(|mut described| described.pop())
         .and_then(Result::ok);
     let Some(described) = described else {
-        tracing::warn!(
-            topic,
-            "the settings of the state log's topic cannot be seen"
-        );
+        let log = wanted.log;
+        tracing::warn!(topic, log, "the settings of a topic cannot be seen");
         return Ok(());
     };
-    for (setting, wanted, why) in MUST_BE {
+    for (setting, wanted, why) in wanted.settings {
         let found = described.get(setting).and_then(|entry| entry.value.clone());
         if let Some(found) = found.filter(|found| found != wanted) {
             let topic = topic.to_owned();

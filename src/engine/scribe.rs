@@ -1,0 +1,184 @@
+//! What of the fold's doings goes into the journal.
+//!
+//! An entry must follow from the log alone: replicas that were started with different
+//! configurations, or that saw the same reference twice, write the same journal.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::alert::episode::{Alert, Change};
+use crate::fold::{Effect, Fold};
+use crate::journal::entry::DRIFTD;
+use crate::journal::{self, Chain, Draft, Entry, Event, Text};
+use crate::key::ModelKey;
+use crate::layout::Digest;
+use crate::statelog::record::{Alerting, Configuration, LEARN_ROWS};
+
+/// Model versions whose last refused reference is remembered; refusals of further ones are written
+/// as often as they come.
+const REFUSALS_MAX: usize = 1_024;
+
+/// The chain of the journal, and what was last said where saying it again is no news.
+#[derive(Debug, Default)]
+pub(super) struct Scribe {
+    chain: Chain,
+    /// The last configuration that came through the log; the one the fold began with did not.
+    configured: Option<Arc<Configuration>>,
+    refused: BTreeMap<ModelKey, (Option<Digest>, String)>,
+}
+
+impl Scribe {
+    /// The entry of an effect, if it is news.
+    pub(super) fn effect(&mut self, effect: &Effect, fold: &Fold) -> Option<Entry> {
+        let event = match effect {
+            Effect::Activated {
+                key,
+                role,
+                digest,
+                layout,
+                learned,
+                is_new: true,
+            } => {
+                self.refused.remove(key);
+                Event::ReferenceActivated {
+                    key: key.clone(),
+                    role: role.as_str().into(),
+                    digest: *digest,
+                    layout: *layout,
+                    learned: *learned,
+                }
+            }
+            Effect::Refused {
+                key,
+                digest,
+                reason,
+            } if self.is_news(key, *digest, reason) => Event::ReferenceRefused {
+                key: key.clone(),
+                digest: *digest,
+                refusal: Text::new(reason),
+            },
+            Effect::Configured if self.configured.as_ref() != Some(&fold.config) => {
+                self.configured = Some(Arc::clone(&fold.config));
+                let summary = Text::new(&summary(&fold.config));
+                Event::Configured { summary }
+            }
+            Effect::Activated { .. }
+            | Effect::Refused { .. }
+            | Effect::Configured
+            | Effect::Head { .. }
+            | Effect::Fate { .. }
+            | Effect::Layouts
+            | Effect::Anchor(_)
+            | Effect::Command(_) => return None,
+        };
+        Some(self.write(event, fold))
+    }
+
+    /// The entry of what became of an alert.
+    pub(super) fn alert(&mut self, change: Change, alert: &Alert, fold: &Fold) -> Entry {
+        let end = match change {
+            Change::Fired => Some(alert.since),
+            Change::Escalated => None,
+            Change::Resolved => alert.resolved,
+        };
+        let entry = Box::new(journal::Alert {
+            alert: Text::new(&alert.id),
+            key: alert.key.clone(),
+            series: Some(Text::new(&alert.series)),
+            window: alert.window,
+            test: alert.test.as_str().into(),
+            severity: alert.severity.as_str().into(),
+            reference: Some(alert.reference.as_str().into()),
+            since: alert.since,
+            end,
+            p: Some(alert.p),
+            alpha: Some(alert.alpha),
+            psi: Some(alert.psi),
+            sentence: Text::new(&alert.sentence),
+        });
+        let event = match change {
+            Change::Fired => Event::AlertFiring(entry),
+            Change::Escalated => Event::AlertEscalated(entry),
+            Change::Resolved => Event::AlertResolved(entry),
+        };
+        self.write(event, fold)
+    }
+
+    /// The next entry: something that follows from the record that was folded last.
+    fn write(&mut self, event: Event, fold: &Fold) -> Entry {
+        self.chain.next(Draft {
+            at: fold.log_time,
+            position: fold.position.saturating_sub(1),
+            actor: DRIFTD.into(),
+            reason: None,
+            event,
+        })
+    }
+
+    /// Whether the last refusal of a model version was another one; this is the last one then.
+    fn is_news(&mut self, key: &ModelKey, digest: Option<Digest>, reason: &str) -> bool {
+        let before = self.refused.get(key);
+        if before.is_some_and(|(last, why)| *last == digest && why == reason) {
+            return false;
+        }
+        if before.is_some() || self.refused.len() < REFUSALS_MAX {
+            self.refused
+                .insert(key.clone(), (digest, reason.to_owned()));
+        }
+        true
+    }
+}
+
+/// A configuration in a line. It is a part of the journal for ever, so what it says of the records
+/// that there are does not change: what is added to configurations is added at the end, and only
+/// where it is set.
+fn summary(config: &Configuration) -> String {
+    let Configuration {
+        windows,
+        keep,
+        lateness,
+        wait_max,
+        silent_after,
+        models_max,
+        models_allow,
+        loose_series_max,
+        alerts,
+        learn_rows,
+    } = config;
+    let windows: Vec<String> = windows.iter().map(ToString::to_string).collect();
+    let mut text = format!("windows {}", windows.join(", "));
+    let mut say = |what: String| {
+        text.push_str("; ");
+        text.push_str(&what);
+    };
+    say(format!("lateness {lateness}"));
+    say(format!("wait_max {wait_max}"));
+    say(format!("silent_after {silent_after}"));
+    say(format!("models_max {models_max}"));
+    say(format!("loose_series_max {loose_series_max}"));
+    if let Some(keep) = keep {
+        say(format!("keep {keep}"));
+    }
+    if !models_allow.is_empty() {
+        say(format!("allow {}", models_allow.join(", ")));
+    }
+    if *learn_rows != LEARN_ROWS {
+        say(format!("learn_rows {learn_rows}"));
+    }
+    if *alerts != Alerting::default() {
+        let (budget, least) = (alerts.false_alarms_per_month, alerts.min_psi);
+        let baseline = alerts.baseline.as_str();
+        say(format!(
+            "false_alarms_per_month {budget}; min_psi {least}; baseline {baseline}"
+        ));
+        say(format!(
+            "alert rules {}; models described {}",
+            alerts.rules.len(),
+            alerts.about.len()
+        ));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
