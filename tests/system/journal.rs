@@ -76,6 +76,9 @@ fn two_replicas_write_one_journal() {
     create_topic(topic, 2);
     let mut first = Driftd::start(&setup(&[topic], Home::Kafka));
     let mut second = Driftd::start(&setup(&[topic], Home::Kafka));
+    for replica in [&mut first, &mut second] {
+        until_computed(replica, 1);
+    }
     for kill in 0..KILLS {
         let (old, new) = (WINDOWS[kill % 2], WINDOWS[(kill + 1) % 2]);
         let killed = if kill % 2 == 0 {

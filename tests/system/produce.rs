@@ -83,6 +83,13 @@ pub(crate) fn create_topic(name: &str, partitions: i32) {
     for result in results.expect("Kafka makes topics") {
         result.unwrap_or_else(|(name, code)| panic!("topic {name} was not made: {code}"));
     }
+    // the controller has it; those who ask the broker must find it there too
+    let known = poll_until(TIMEOUT, || {
+        let metadata = admin.inner().fetch_metadata(Some(name), TIMEOUT).ok()?;
+        let found = metadata.topics().first()?.partitions().len();
+        (i32::try_from(found) == Ok(partitions)).then_some(())
+    });
+    known.unwrap_or_else(|| panic!("topic {name} is not known to the broker"));
 }
 
 /// A producer that compresses with `codec`.
