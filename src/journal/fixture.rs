@@ -105,6 +105,16 @@ pub(crate) fn draft(n: u64) -> Draft {
     }
 }
 
+/// These lines as a file has them.
+pub(crate) fn file<'a>(lines: impl IntoIterator<Item = &'a Line>) -> String {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(&line.json);
+        text.push('\n');
+    }
+    text
+}
+
 /// The first `n` lines of a chain.
 pub(crate) fn lines(n: u64) -> Vec<Line> {
     let mut chain = Chain::default();

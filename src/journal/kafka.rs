@@ -21,10 +21,10 @@ use crate::statelog::kafka::{Appender, Came, KafkaLogError, Tail, Wanted, open_t
 use crate::statelog::{AppendError, Failed};
 
 /// How long an append may take to come back; longer than it is tried.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How long the brokers may be silent while the topic is read to its end.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 
 /// Records read at a time.
 const READ_MAX: usize = 4_096;

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::{self, Kafka, State};
-use crate::journal::entry::{Chain, Entry, Line};
+use crate::journal::entry::{Chain, Entry, Line, Stored};
 use crate::journal::file::{self, FileError};
 use crate::journal::kafka::{self, StepError};
 use crate::journal::ledger::{Divergence, Ledger, Links};
@@ -131,7 +131,7 @@ pub fn open(state: &State, kafka: &Kafka, clock: Clock) -> Result<(Journal, Writ
     let (home, links) = match &state.home {
         config::Home::Embedded { dir } => {
             let (home, last) = file::Home::open(dir)?;
-            if let Some(Err(error)) = last.as_ref().map(|last| last.known()) {
+            if let Some(Err(error)) = last.as_ref().map(Stored::known) {
                 tracing::error!(%error, "the journal's file has what this driftd would not write");
             }
             let chain = last.map_or_else(Chain::default, |last| last.chain());
@@ -239,26 +239,27 @@ impl Thread {
             return;
         }
         self.told = true;
-        match ledger.diverged() {
-            Some(Divergence {
-                seq,
-                stored,
-                computed,
-            }) => {
-                let computed = computed.map_or("none".to_owned(), |hash| hash.to_string());
-                tracing::error!(
-                    seq,
-                    %stored,
-                    computed,
-                    "the journal has other entries than the state log implies, nothing more is \
-                     written to it; if the state log was begun anew, begin a new journal too"
-                );
-            }
-            None => tracing::error!(
-                unwritten = ledger.unwritten(),
+        let Some(divergence) = ledger.diverged() else {
+            let unwritten = ledger.unwritten();
+            tracing::error!(
+                unwritten,
                 "the journal is too far behind, the rest is stored after the next start"
-            ),
-        }
+            );
+            return;
+        };
+        let Divergence {
+            seq,
+            stored,
+            computed,
+        } = divergence;
+        let computed = computed.map_or("none".to_owned(), |hash| hash.to_string());
+        tracing::error!(
+            seq,
+            %stored,
+            computed,
+            "the journal has other entries than the state log implies, nothing more is written to \
+             it; if the state log was begun anew, begin a new journal too"
+        );
     }
 }
 

@@ -10,7 +10,7 @@ pub(in crate::expose) fn journal(page: &Page) -> String {
     let next = page.lines.last().filter(|_| page.more);
     for (name, seq) in [("next", next.map(|line| line.seq)), ("oldest", page.oldest)] {
         if let Some(seq) = seq {
-            text.push_str(&format!(",\"{name}\":{seq}"));
+            text.extend([",\"", name, "\":", &seq.to_string()]);
         }
     }
     text.push('}');

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::journal::event::SchemaChange;
-use crate::journal::fixture::{draft, events, key, lines};
+use crate::journal::fixture::{draft, events, file, key, lines};
 use crate::journal::text::{NAMES_MAX, TEXT_BYTES_MAX};
 
 /// A change of this file is a change of every journal there is.
@@ -12,10 +12,7 @@ fn every_kind_has_its_line() {
     let kinds: Vec<&str> = events.iter().map(Event::kind).collect();
     assert_eq!(kinds, Event::KINDS);
     let n = events.len() as u64;
-    let text: String = lines(n)
-        .iter()
-        .map(|line| format!("{}\n", line.json))
-        .collect();
+    let text = file(&lines(n));
     insta::assert_snapshot!("lines", text);
 }
 
@@ -78,7 +75,9 @@ fn a_kind_of_a_newer_driftd_is_of_the_chain_and_says_upgrade() {
         "{error}"
     );
     let mut chain = Chain::default();
-    lines(6).iter().for_each(|line| chain.append(line));
+    for line in &lines(6) {
+        chain.append(line);
+    }
     chain.take(&stored).unwrap();
 }
 

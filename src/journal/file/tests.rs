@@ -1,7 +1,7 @@
 //! A file that a crash may leave anywhere.
 
 use super::*;
-use crate::journal::fixture::lines;
+use crate::journal::fixture::{self, lines};
 
 /// Opens the file, where its chain ends, and writes what is missing of `lines`.
 fn complete(dir: &Path, lines: &[Line]) -> u64 {
@@ -21,10 +21,7 @@ fn entries_are_there_after_a_restart() {
     assert_eq!(complete(&dir, &lines[..5]), 0);
     assert_eq!(complete(&dir, &lines), 5);
     assert_eq!(complete(&dir, &lines), 12);
-    let text: String = lines
-        .iter()
-        .map(|line| format!("{}\n", line.json))
-        .collect();
+    let text = fixture::file(&lines);
     assert_eq!(fs::read_to_string(dir.join(FILE)).unwrap(), text);
     let mut seen = Vec::new();
     let file = File::open(dir.join(FILE)).unwrap();
