@@ -232,7 +232,7 @@ impl Daemon {
         if board.position > 0 && *board.config == self.config.fold {
             return Ok(());
         }
-        let record = Record::Configure(self.config.fold.clone());
+        let record = Record::Configure(Box::new(self.config.fold.clone()));
         self.appender
             .append(&record, &Failed::default())
             .map_err(StateLogError::from)?;

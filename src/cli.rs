@@ -4,21 +4,27 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use jiff::tz::TimeZone;
 
-use crate::config::{Overrides, window_length};
+use crate::config::Overrides;
 use crate::key::{Name, NameError};
 use crate::reference::ReferenceRole;
 use crate::telemetry::Exit;
-use crate::time::{Length, Timestamp, TimestampError};
 
+mod backtest;
 mod examples;
+mod journal;
+mod span;
+
+pub use self::backtest::{Power, PowerFormat, Replay, ReplayFormat};
+pub use self::journal::{Journal, JournalExport, JournalVerify};
+pub use self::span::{Span, SpanError};
+
 #[cfg(test)]
 mod tests;
 
@@ -218,108 +224,6 @@ pub struct Export {
     pub output: PathBuf,
 }
 
-/// Arguments of `driftd replay`.
-#[derive(Debug, Clone, PartialEq, Args)]
-#[command(after_help = examples::REPLAY)]
-pub struct Replay {
-    /// The reference to score against.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub reference: PathBuf,
-    /// Lengths of the windows, each from 5m to 28d.
-    #[arg(long = "window", value_name = "LENGTH,..", value_delimiter = ',',
-          default_value = "1h,6h,24h", value_parser = window_length)]
-    pub windows: Vec<Length>,
-    /// Score each window this often, a multiple of a twelfth of its length [default: a sixth of
-    /// its length].
-    #[arg(long, value_name = "LENGTH")]
-    pub every: Option<Length>,
-    /// False alarms that the model may cost in 30 days.
-    #[arg(long, value_name = "NUMBER", default_value_t = 1.0, value_parser = budget)]
-    pub false_alarms_per_month: f64,
-    /// Until when nothing had changed: what fires before is held against the budget, and the first
-    /// alert after it tells the delay.
-    #[arg(long, value_name = "TIME")]
-    pub quiet_until: Option<Timestamp>,
-    /// What to print.
-    #[arg(long, value_enum, default_value_t = ReplayFormat::Table)]
-    pub format: ReplayFormat,
-    /// Rows with times: Parquet, CSV or Arrow with a column for each series, or events as JSON
-    /// lines.
-    #[arg(required = true, value_name = "INPUT", value_hint = ValueHint::FilePath)]
-    pub inputs: Vec<PathBuf>,
-}
-
-/// What is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ReplayFormat {
-    /// The alerts that would have fired, for people
-    Table,
-    /// All scores, one JSON object for each series and window
-    Jsonl,
-}
-
-/// Arguments of `driftd power`.
-#[derive(Debug, Clone, PartialEq, Args)]
-#[command(after_help = examples::POWER)]
-pub struct Power {
-    /// The reference, which also knows how much its series move by themselves.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub reference: PathBuf,
-    /// Rows that come in an hour.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub rows_per_hour: u32,
-    /// False alarms that the model may cost in 30 days.
-    #[arg(long, value_name = "A", default_value_t = 1.0, value_parser = budget)]
-    pub false_alarms_per_month: f64,
-    /// Lengths of the windows, each from 5m to 28d.
-    #[arg(long, value_name = "LENGTH,..", value_delimiter = ',',
-          default_value = "1h,6h,24h", value_parser = window_length)]
-    pub windows: Vec<Length>,
-    /// How to print what is found.
-    #[arg(long, value_enum, default_value_t = PowerFormat::Table)]
-    pub format: PowerFormat,
-}
-
-/// How what is found is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PowerFormat {
-    /// Columns for people
-    Table,
-    /// One JSON object for each series and change
-    Jsonl,
-}
-
-/// What to do with the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum Journal {
-    /// Print all entries as they are stored, one JSON object a line.
-    Export(JournalExport),
-    /// Check that no entry was changed, put in or taken out.
-    Verify(JournalVerify),
-}
-
-/// Arguments of `driftd journal export`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = examples::JOURNAL_EXPORT)]
-pub struct JournalExport {
-    /// Configuration file (TOML) that says where the journal is; environment variables count too.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-}
-
-/// Arguments of `driftd journal verify`.
-#[derive(Debug, Clone, PartialEq, Eq, Args)]
-#[command(after_help = examples::JOURNAL_VERIFY)]
-#[group(required = true, multiple = false)]
-pub struct JournalVerify {
-    /// Entries as `driftd journal export` prints them; `-` is standard input.
-    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub file: Option<PathBuf>,
-    /// Check the journal of this configuration (TOML) where it is.
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub config: Option<PathBuf>,
-}
-
 /// Arguments of `driftd completions`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
 #[command(after_help = examples::COMPLETIONS)]
@@ -334,50 +238,6 @@ impl Completions {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "driftd", &mut script);
         script
-    }
-}
-
-/// A budget from its text.
-fn budget(text: &str) -> Result<f64, String> {
-    let budget = text.parse::<f64>().map_err(|error| error.to_string())?;
-    let fits = budget.is_finite() && budget > 0.0;
-    fits.then_some(budget)
-        .ok_or_else(|| "it must be above 0".to_owned())
-}
-
-/// The points `from <= t < to`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// The first point.
-    pub from: Timestamp,
-    /// The first point after it.
-    pub to: Timestamp,
-}
-
-/// Why a text is no [`Span`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SpanError {
-    /// There are no two ends.
-    #[error("it is not FROM..TO")]
-    Ends,
-    /// An end is not a time.
-    #[error(transparent)]
-    Time(#[from] TimestampError),
-    /// Nothing lies between the ends.
-    #[error("FROM is not before TO")]
-    Empty,
-}
-
-impl FromStr for Span {
-    type Err = SpanError;
-    fn from_str(text: &str) -> Result<Self, SpanError> {
-        let (from, to) = text.split_once("..").ok_or(SpanError::Ends)?;
-        let (from, to) = (from.parse()?, to.parse()?);
-        if from < to {
-            Ok(Self { from, to })
-        } else {
-            Err(SpanError::Empty)
-        }
     }
 }
 

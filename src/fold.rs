@@ -239,7 +239,7 @@ impl Fold {
                 artifact,
                 natural,
             } => self.activate(&key, (&artifact, &natural), effects),
-            Record::Configure(config) => self.configure(config, effects),
+            Record::Configure(config) => self.configure(*config, effects),
             Record::Anchor(anchor) => self.check(&anchor)?,
             Record::Command(command) => self.command(command, effects),
         }

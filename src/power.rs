@@ -9,8 +9,8 @@
 //! found        by any test in any window with probability 1/2, the effect gate passed
 //! ```
 //!
-//! The median of a chi-squared statistic of noncentrality `L` on `df` degrees of freedom is near `L
-//! + df - 1`. That other windows and later ticks may also find it is left out, so in truth changes
+//! The median of a chi-squared statistic of noncentrality `L` on `df` degrees of freedom is near
+//! `L + df - 1`. That other windows and later ticks may also find it is left out, so in truth
 //! are found a little sooner; a change in the middle of a step is found up to a step later.
 //!
 //! What may change, see [`change`]: the mean of numbers, the share of missing values, the share of

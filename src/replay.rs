@@ -106,6 +106,32 @@ pub fn replay(
     replayer.finish(reference, args)
 }
 
+/// What the board of a replay depends on.
+fn configuration(args: &cli::Replay) -> Configuration {
+    let mut windows = args.windows.clone();
+    windows.sort_unstable();
+    windows.dedup();
+    let keep = windows
+        .last()
+        .map_or(KEEP, |longest| longest.times(2).max(KEEP));
+    Configuration {
+        windows,
+        keep: Some(keep),
+        lateness: Length::MINUTE,
+        wait_max: Length::DAY,
+        silent_after: Length::DAY.times(36_500),
+        models_max: u64::MAX,
+        models_allow: Vec::new(),
+        loose_series_max: LOOSE_SERIES_MAX,
+        alerts: Alerting {
+            false_alarms_per_month: args.false_alarms_per_month,
+            ..Alerting::default()
+        },
+        // rows are compared with the reference that was given, and with nothing else
+        learn_rows: 0,
+    }
+}
+
 /// The state of a replay.
 struct Replayer<'a> {
     key: ModelKey,
@@ -140,29 +166,7 @@ impl<'a> Replayer<'a> {
             reference.header.model.clone(),
             reference.header.version.clone(),
         );
-        let mut windows = args.windows.clone();
-        windows.sort_unstable();
-        windows.dedup();
-        let keep = windows
-            .last()
-            .map_or(KEEP, |longest| longest.times(2).max(KEEP));
-        let config = Configuration {
-            windows,
-            keep: Some(keep),
-            lateness: Length::MINUTE,
-            wait_max: Length::DAY,
-            silent_after: Length::DAY.times(36_500),
-            models_max: u64::MAX,
-            models_allow: Vec::new(),
-            loose_series_max: LOOSE_SERIES_MAX,
-            alerts: Alerting {
-                false_alarms_per_month: args.false_alarms_per_month,
-                ..Alerting::default()
-            },
-            // rows are compared with the reference that was given, and with nothing else
-            learn_rows: 0,
-        };
-        let engine = Engine::new(config);
+        let engine = Engine::new(configuration(args));
         let (fold, pane) = (engine.fold(), engine.fold().base_pane());
         let router = Router::new(Arc::new(fold.layouts()), pane, fold.config.lateness);
         let (cluster, topic) = (Arc::from("files"), Arc::from("files"));

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! iid     every hour the same standard normal
-//! season  a daily sine of amplitude 0.09 to 0.39 sigma and any phase, another level at weekends (up
-//!         to 0.2 sigma), hourly noise of 0.05 sigma that remembers (AR(1), 0.8); 30 to 170 % of the
-//!         rows by the hour of the day, 60 % at weekends
+//! season  a daily sine of amplitude 0.09 to 0.39 sigma and any phase, another level at weekends
+//!         (up to 0.2 sigma), hourly noise of 0.05 sigma that remembers (AR(1), 0.8); 30 to 170 %
+//!         of the rows by the hour of the day, 60 % at weekends
 //! ar      an hourly mean that wanders: AR(1) of 0.1 sigma, 0.9
 //! zipf    categories whose shares fall as 1/rank, every hour the same
 //! ```

@@ -226,10 +226,13 @@ mod tests {
         /// number is one.
         #[test]
         fn an_expectation_is_worth_at_most_the_whole(
-            buckets in prop::collection::vec((prop::collection::vec(0_u64..500, 3), 0_u64..99), 1..6),
+            buckets in prop::collection::vec(
+                (prop::collection::vec(0_u64..500, 3), 0_u64..99), 1..6,
+            ),
             spread in 0.0..2.0_f64,
         ) {
-            let all: Vec<_> = buckets.iter().map(|(values, rows)| (counts(values, rows / 9), *rows)).collect();
+            let bucket = |(values, rows): &(Vec<u64>, u64)| (counts(values, rows / 9), *rows);
+            let all: Vec<_> = buckets.iter().map(bucket).collect();
             let mut whole = counts(&[1, 0, 0], 0);
             for (bucket, _) in &all {
                 whole.add(bucket);

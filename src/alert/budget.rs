@@ -29,8 +29,8 @@ pub fn every(window: Length, step: Length) -> Length {
     step.max(window.min(Length::HOUR))
 }
 
-/// The level of one test of a window of this length, where `windows` lengths and `tests` tests share
-/// `false_alarms_per_month`; at most 1.
+/// The level of one test of a window of this length, at most 1, where `windows` lengths and `tests`
+/// tests share `false_alarms_per_month`.
 pub fn alpha(false_alarms_per_month: f64, window: Length, windows: usize, tests: usize) -> f64 {
     let step = window.divided_by(STEPS_PER_WINDOW).unwrap_or(window);
     let share = every(window, step).as_seconds() / MONTH.as_seconds();

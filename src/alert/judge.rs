@@ -136,7 +136,7 @@ impl Judge {
         }
     }
 
-    /// Judges every series of a window, in the order of the layout; those that are off are left out.
+    /// Judges every series of a window, in the order of the layout, but those that are off.
     pub fn window(&self, window: &Window, hours: &[HourRows]) -> Vec<Verdicts> {
         let series = self.reference.layout.series().iter().enumerate();
         series
@@ -186,8 +186,8 @@ impl Judge {
             .is_over(rule)
     }
 
-    /// The verdict on one test of a series in a window of this length; `effect` computes the size of
-    /// the difference where it is asked for.
+    /// The verdict on one test of a series in a window of this length; `effect` computes the size
+    /// of the difference where it is asked for.
     pub fn verdict(
         &self,
         (series, length): (usize, Length),

@@ -199,7 +199,7 @@ impl<'a> Pupil<'a> {
             if !missing {
                 break;
             }
-            let learned = self.from_blocks(block);
+            let learned = self.taught_by_blocks(block);
             for (mine, learned) in natural.iter_mut().zip(learned) {
                 if mine.is_none() && learned.is_some() {
                     *mine = learned;
@@ -210,7 +210,7 @@ impl<'a> Pupil<'a> {
         (longest, natural)
     }
 
-    fn from_blocks(&self, length: Length) -> SeriesNatural {
+    fn taught_by_blocks(&self, length: Length) -> SeriesNatural {
         let mut blocks: [Vec<Block>; Part::ALL.len()] = Default::default();
         for (position, hours) in self.blocks(length) {
             for compared in self.compare_block(hours) {

@@ -103,8 +103,8 @@ fn location(subject: Subject<'_>) -> String {
     };
     let (now, before) = (share(&display, bin), share(&then, bin));
     format!(
-        "`{name}` moved {direction} by {sigma:.1} sigma in the last {length}: {} of values are {of} \
-         ({} in the reference)",
+        "`{name}` moved {direction} by {sigma:.1} sigma in the last {length}: {} of values are \
+         {of} ({} in the reference)",
         percent(now),
         percent(before),
     )

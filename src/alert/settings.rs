@@ -61,18 +61,18 @@ impl<'a> Settings<'a> {
 
     /// Who answers for the model.
     pub fn owner(&self) -> Option<Arc<str>> {
-        let owners = self.about.iter().filter_map(|about| about.owner.as_deref());
-        owners.last().map(Arc::from)
+        let mut owners = self.about.iter().filter_map(|about| about.owner.as_deref());
+        owners.next_back().map(Arc::from)
     }
 
     /// How much each series of a layout matters, in its order.
     pub fn importances(&self, layout: &Layout) -> Vec<f64> {
         let of = |name: &str| {
-            let said = self
+            let mut said = self
                 .about
                 .iter()
                 .filter_map(|about| about.importances.get(name));
-            said.last().copied().unwrap_or(1.0)
+            said.next_back().copied().unwrap_or(1.0)
         };
         layout
             .series()

@@ -15,7 +15,7 @@ use super::{Test, budget};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
-use crate::layout::Layout;
+use crate::layout::{Layout, SeriesLayout};
 use crate::reference::natural::Natural;
 use crate::reference::{BLOCK, Reference};
 use crate::score;
@@ -152,7 +152,7 @@ impl Watch {
             let (Some(panes), Some(judge)) = (model.windows.get(index), self.judge.clone()) else {
                 continue;
             };
-            self.judge_tick(model, panes, &judge, tick, told);
+            self.judge_tick(model, (panes, tick), &judge, told);
         }
         self.end_silent(model, watermark, told);
     }
@@ -182,9 +182,8 @@ impl Watch {
     fn judge_tick(
         &mut self,
         model: &ModelState,
-        panes: &Panes,
+        (panes, tick): (&Panes, Timestamp),
         judge: &Judge,
-        tick: Timestamp,
         told: &mut Vec<Told>,
     ) {
         let window = window::sum(model, panes, tick);
@@ -196,14 +195,15 @@ impl Watch {
         for verdict in &verdicts {
             let rule = judge.rule(verdict.series, window.length);
             let layout = judge.reference.layout.series().get(verdict.series);
-            let Some(name) = layout.map(|layout| layout.name()) else {
+            let Some(name) = layout.map(SeriesLayout::name) else {
                 continue;
             };
             for judged in &verdict.tests {
                 let place = (Arc::clone(name), window.length, judged.compared.test);
                 if let Some(episode) = self.episodes.get_mut(&place) {
                     let size = episode.size();
-                    let sees = judge.sees(verdict.series, window.length, judged, size);
+                    let sees = !judged.is_over(rule)
+                        || judge.sees(verdict.series, window.length, judged, size);
                     let change = episode.see(tick, judged, (rule, sees));
                     told.extend(change.map(|change| (change, Arc::clone(&episode.alert))));
                     if change == Some(Change::Resolved) {
@@ -302,7 +302,7 @@ fn add_rows(layout: &Layout, cells: impl Iterator<Item = (u32, u64)>, sums: &mut
         let values = layout
             .series()
             .get(place)
-            .map_or(0, |series| series.value_cells());
+            .map_or(0, SeriesLayout::value_cells);
         if let Some((present, rows)) = sums.get_mut(place) {
             *rows += count;
             if cell < layout.offset(place) + values {

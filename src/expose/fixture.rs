@@ -10,6 +10,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::alert::episode::Alert;
+use crate::alert::{Severity, Test};
 use crate::board::Board;
 use crate::decode::{Names, Reject, Row, Value};
 use crate::engine::{Engine, Input, Output};
@@ -101,6 +103,7 @@ fn add(
         .collect();
     let carried = Carried::NONE.with(Carrier::Features);
     let (model, version, carried) = if series.iter().any(|(_, name, _)| *name == HOSTILE) {
+        let carried = carried.with(Carrier::Latency).with(Carrier::Status);
         (HOSTILE, HOSTILE, carried)
     } else {
         ("fraud", "7", carried.with(Carrier::Prediction))
@@ -233,7 +236,12 @@ impl Log {
         for row in 0..minutes * 10 {
             let at = from + Length::SECOND.times(6).times(row.max(1));
             let series = if row % 10 == 3 {
-                vec![(Role::Feature, HOSTILE, Value::Number(f64::from(row % 5)))]
+                let (status, latency) = (["ok", "timeout"][row as usize % 2], f64::from(row % 7));
+                vec![
+                    (Role::Feature, HOSTILE, Value::Number(f64::from(row % 5))),
+                    (Role::Operational, "latency_ms", Value::Number(latency)),
+                    (Role::Operational, "status", Value::Text(status)),
+                ]
             } else {
                 of_fraud(row, at)
             };
@@ -282,6 +290,26 @@ impl Log {
         });
         board.unwrap()
     }
+}
+
+/// An alert of the hostile series, with a sentence as hostile.
+pub(super) fn alert() -> Arc<Alert> {
+    Arc::new(Alert {
+        id: "00c0ffee".into(),
+        key: key("fraud", "7"),
+        series: HOSTILE.into(),
+        window: Length::HOUR,
+        test: Test::Location,
+        reference: ReferenceRole::Baseline,
+        since: time("2026-11-23T12:00:00Z"),
+        severity: Severity::Warning,
+        p: 1e-9,
+        alpha: 1e-6,
+        psi: 0.2,
+        sentence: format!("`{HOSTILE}` moved up").into(),
+        peers: vec!["country".into()],
+        resolved: None,
+    })
 }
 
 /// The board of the module header.

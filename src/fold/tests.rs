@@ -362,10 +362,10 @@ fn windows_that_stay_keep_their_panes_when_the_configuration_changes() {
     log.append(Record::Delta(Box::new(delta(0, 0, 100, true))));
     let before = log.panes();
     let windows = vec![Length::HOUR, Length::DAY];
-    log.append(Record::Configure(Configuration {
+    log.append(Record::Configure(Box::new(Configuration {
         windows,
         ..config()
-    }));
+    })));
     assert_eq!(log.panes(), before);
     assert_eq!(log.model().windows[1].window(), Length::DAY);
     assert_eq!(log.effects.last(), Some(&Effect::Layouts));

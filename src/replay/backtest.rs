@@ -133,8 +133,8 @@ impl Backtest {
             });
         writeln!(
             out,
-            "quiet until {until}: {early} alerts in {months:.1} months, {rate:.2} a month where the \
-             budget is {budget}",
+            "quiet until {until}: {early} alerts in {months:.1} months, {rate:.2} a month where \
+             the budget is {budget}",
         )?;
         let mut late = self.found.iter().filter(|(fired, _)| fired.since > until);
         match late.next() {

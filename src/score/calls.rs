@@ -6,7 +6,7 @@
 
 use crate::fold::window::Window;
 use crate::key::Role;
-use crate::layout::{Category, Cell, Kind, Layout, SeriesLayout, grid_bounds};
+use crate::layout::{Category, Cell, Kind, Layout, LooseCounts, SeriesLayout, grid_bounds};
 use crate::score::cells_of;
 use crate::stats::Rate;
 
@@ -80,7 +80,7 @@ fn bins_of_latency(shape: Option<&Layout>, window: &Window) -> Vec<(Quantile, u6
         return cells.iter().enumerate().filter_map(bin).collect();
     }
     let loose = window.loose.get(&(Role::Operational, LATENCY.into()));
-    let bins = loose.into_iter().flat_map(|counts| counts.numbers());
+    let bins = loose.into_iter().flat_map(LooseCounts::numbers);
     bins.map(|(bin, count)| {
         let (lower, upper) = grid_bounds(*bin);
         (Quantile { lower, upper }, *count)

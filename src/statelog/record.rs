@@ -53,7 +53,7 @@ pub enum Record {
         natural: Vec<u8>,
     },
     /// What the board depends on besides the data.
-    Configure(Configuration),
+    Configure(Box<Configuration>),
     /// The state of the fold before `position`, as some replica found it.
     Anchor(Anchor),
     /// An operator asks for something.
@@ -261,7 +261,8 @@ impl Record {
                 .map(|delta| Self::Delta(Box::new(delta)))
                 .map_err(RecordError::Delta),
             Kind::Activate => json::read_activate(body),
-            Kind::Configure => json::read_configuration(body).map(Self::Configure),
+            Kind::Configure => json::read_configuration(body)
+                .map(|configuration| Self::Configure(Box::new(configuration))),
             Kind::Anchor => json::read_anchor(body).map(Self::Anchor),
             Kind::Command => command::read(body).map(Self::Command),
         }

@@ -116,9 +116,10 @@ impl ChiSquared {
         p.min(1.0)
     }
 
-    /// The smallest `T` whose p-value is at most `alpha`, within 1e-12 of it, for a line on a chart;
-    /// 0 where `df` is 0 or `alpha` is 1 or more, at most 2^1023. By regula falsi on `ln p` with the
-    /// Illinois step (Dowell & Jarratt 1971): a dozen evaluations of [`Self::p_natural`].
+    /// The smallest `T` whose p-value is at most `alpha`, within 1e-12 of it, for a line on a
+    /// chart; 0 where `df` is 0 or `alpha` is 1 or more, at most 2^1023. By regula falsi on `ln p`
+    /// with the Illinois step (Dowell & Jarratt 1971): a dozen evaluations of
+    /// [`Self::p_natural`].
     pub fn critical_value(alpha: f64, df: usize, natural: Natural) -> f64 {
         if df == 0 || alpha >= 1.0 {
             return 0.0;

@@ -145,10 +145,12 @@ pub(super) fn form(kind: Kind, value: ValueKind, written: Written) -> Result<Val
         (Kind::Integer(min, max), ValueKind::I64(number)) if (min..=max).contains(&number) => {
             Ok(number.into())
         }
-        (Kind::Integer(..), ValueKind::String(text)) if written == Written::Texts => {
-            match text.trim().parse::<i64>() {
-                Ok(number) => form(kind, number.into(), Written::Typed),
-                Err(_not_a_number) => Err((not(kind, &text.into()), None)),
+        (Kind::Integer(..) | Kind::Number(..) | Kind::Flag, ValueKind::String(text))
+            if written == Written::Texts =>
+        {
+            match typed(kind, text.trim()) {
+                Some(value) => form(kind, value, Written::Typed),
+                None => Err((not(kind, &text.into()), None)),
             }
         }
         (Kind::Number(min, max), ValueKind::Float(number)) if number_fits(number, min, max) => {
@@ -159,19 +161,7 @@ pub(super) fn form(kind: Kind, value: ValueKind, written: Written) -> Result<Val
             let number = number as f64;
             form(kind, number.into(), Written::Typed)
         }
-        (Kind::Number(..), ValueKind::String(text)) if written == Written::Texts => {
-            match text.trim().parse::<f64>() {
-                Ok(number) => form(kind, number.into(), Written::Typed),
-                Err(_not_a_number) => Err((not(kind, &text.into()), None)),
-            }
-        }
         (Kind::Flag, ValueKind::Boolean(flag)) => Ok(flag.into()),
-        (Kind::Flag, ValueKind::String(text)) if written == Written::Texts => {
-            match text.trim().parse::<bool>() {
-                Ok(flag) => Ok(flag.into()),
-                Err(_not_a_flag) => Err((not(kind, &text.into()), None)),
-            }
-        }
         (Kind::Numbers, ValueKind::String(text)) if text.is_empty() => Ok(Table::new().into()),
         (Kind::Numbers, ValueKind::Table(table)) => numbers(table),
         (Kind::Length(min, max), ValueKind::String(text)) if length_fits(&text, min, max) => {
@@ -197,6 +187,15 @@ pub(super) fn form(kind: Kind, value: ValueKind, written: Written) -> Result<Val
             };
             Err((not(kind, &value), hint.map(str::to_owned)))
         }
+    }
+}
+
+/// A number or a flag from its text.
+fn typed(kind: Kind, text: &str) -> Option<ValueKind> {
+    match kind {
+        Kind::Integer(..) => text.parse::<i64>().ok().map(ValueKind::from),
+        Kind::Number(..) => text.parse::<f64>().ok().map(ValueKind::from),
+        _ => text.parse::<bool>().ok().map(ValueKind::from),
     }
 }
 

@@ -72,7 +72,7 @@ fn said(entries: &[Entry]) -> Vec<(u64, &'static str)> {
 #[test]
 fn only_news_is_written() {
     use ReferenceRole::{Baseline, Training};
-    let configure = |models_max| Record::Configure(config(models_max));
+    let configure = |models_max| Record::Configure(Box::new(config(models_max)));
     let log = [
         configure(1),
         configure(1),
@@ -112,9 +112,9 @@ fn only_news_is_written() {
 #[test]
 fn the_journal_follows_from_the_log_alone() {
     let log = [
-        Record::Configure(config(1)),
+        Record::Configure(Box::new(config(1))),
         activate(ReferenceRole::Training, 300),
-        Record::Configure(config(2)),
+        Record::Configure(Box::new(config(2))),
     ];
     let entries = journal(config(1), &log);
     assert_eq!(entries.len(), 3);

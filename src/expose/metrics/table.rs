@@ -97,11 +97,11 @@ metrics! {
         "Share of the rows of the last closed window with a category that the reference never \
          saw. Categorical and boolean series only.";
     ALERT_EVIDENCE, "alert_evidence", Gauge, TESTED,
-        "log10(alpha / p) of a test in the last closed window, within 300 of 0: an alert needs 0 or \
-         more, and a difference that matters.";
+        "log10(alpha / p) of a test in the last closed window, within 300 of 0: an alert needs 0 \
+         or more, and a difference that matters.";
     ALERT_LINE_PSI, "alert_line_psi", Gauge, SCORE,
-        "PSI at which the series would fire at the number of rows of the last closed window; of the \
-         series nearest to it.";
+        "PSI at which the series would fire at the number of rows of the last closed window; of \
+         the 1,000 series nearest to it.";
     SERIES_OMITTED, "series_omitted", Gauge, &[],
         "Score series (series, window, reference) left out because there are more than \
          limits.metric_series_max; the worst are kept.";

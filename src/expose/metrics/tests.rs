@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
+use crate::alert::Severity;
+use crate::alert::episode::Change;
 use crate::expose::fixture::{self, HOSTILE, Log};
 use crate::expose::{PartitionView, Shared};
 
@@ -129,7 +131,15 @@ fn values<'a>(lines: &'a [Line], label: &str, text: &str) -> Vec<&'a Line> {
 
 #[test]
 fn every_metric_of_the_table_is_on_the_page_and_no_other() {
-    let families = parse(&page(&fixture::board(), 1_000));
+    let mut board = (*fixture::board()).clone();
+    board.firing.push(fixture::alert());
+    let fired = (
+        fixture::key("fraud", "7").model,
+        Severity::Warning,
+        Change::Fired,
+    );
+    board.alert_totals.insert(fired, 1);
+    let families = parse(&page(&board, 1_000));
     let exported: BTreeSet<&str> = families
         .keys()
         .map(String::as_str)

@@ -357,11 +357,11 @@ fn rows_that_contradict_each_other_make_no_reference() {
 fn learning_can_be_configured_away_and_back() {
     let mut log = Log::learning(300);
     log.rows(&steady(0..200), &[100], false);
-    log.append(Record::Configure(learning(0)));
+    log.append(Record::Configure(Box::new(learning(0))));
     assert!(!log.model().learning);
     log.rows(&steady(200..400), &[100], false);
     assert!(!log.model().learned);
-    log.append(Record::Configure(learning(100)));
+    log.append(Record::Configure(Box::new(learning(100))));
     log.rows(&steady(400..500), &[50], false);
     assert_eq!(log.baseline().header.rows, 100);
 }

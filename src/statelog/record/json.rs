@@ -1,8 +1,8 @@
 //! The JSON of the small records: serde types that mirror it, and nothing else.
 //!
 //! Lengths and times are whole milliseconds, digests hexadecimal. An `activate` is the length of
-//! its JSON in 4 bytes, little endian, the JSON that says which model version, then the artifact and
-//! what its hours taught.
+//! its JSON in 4 bytes, little endian, the JSON that says which model version, then the artifact
+//! and what its hours taught.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

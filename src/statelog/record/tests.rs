@@ -139,7 +139,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 natural
             }
         ),
-        any_configuration().prop_map(Record::Configure),
+        any_configuration().prop_map(|config| Record::Configure(Box::new(config))),
         any_anchor().prop_map(Record::Anchor),
         any_command().prop_map(Record::Command),
     ]
@@ -451,11 +451,11 @@ fn samples() -> [(&'static str, Record); 10] {
         ),
         (
             "configure",
-            Record::Configure(configuration(Alerting::default())),
+            Record::Configure(Box::new(configuration(Alerting::default()))),
         ),
         (
             "configure_alerts",
-            Record::Configure(configuration(alerting())),
+            Record::Configure(Box::new(configuration(alerting()))),
         ),
         (
             "anchor",
