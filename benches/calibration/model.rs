@@ -68,10 +68,11 @@ pub(crate) struct Fired {
     pub(crate) window: Length,
     pub(crate) test: Test,
     pub(crate) at: f64,
+    pub(crate) severity: Severity,
 }
 
-/// A rule of other tools, asked every hour: episodes are runs of alarms.
-pub(crate) const FIXED: [&str; 3] = ["PSI > 0.2", "KS p < 0.05", "W1 >= 0.1 sd"];
+/// Rules of other tools, asked every hour.
+pub(crate) const FIXED: [&str; 3] = ["PSI>0.2", "KS p<0.05", "W1>=0.1sd"];
 
 /// A model version of made-up series.
 pub(crate) struct Model {
@@ -265,6 +266,7 @@ impl Model {
                     window: alert.window,
                     test: alert.test,
                     at: hours_since_live(alert.since),
+                    severity: alert.severity,
                 });
             }
         }
@@ -319,6 +321,7 @@ impl Model {
                             window: place.1,
                             test: place.2,
                             at: hours_since_live(end),
+                            severity: judged.severity(),
                         });
                     }
                 }
