@@ -13,9 +13,9 @@
 //! does: a window of an hour is judged every ten minutes, each time at a tenth of that level, since
 //! six times as many judgements and five tests a series share the same budget.
 //!
-//! `pages` are those with a severity that pages, `a month` all of them for 200 series, the budget being
-//! 1. Beside it stand rules that other tools come with, asked every hour; their false alarms are runs
-//! of alarms, in a feature-month.
+//! `pages` are those with a severity that pages; `a month` is of all, for 200 series and a budget of
+//! one. Beside it stand rules that other tools come with, asked every hour; their false alarms are
+//! runs of alarms, in a feature-month.
 
 #![expect(
     clippy::print_stdout,
@@ -186,7 +186,7 @@ fn simulate(spec: &Spec, replicates: usize, threads: usize, seed: u64) -> Outcom
                 return Ok(());
             }
             let replicate = job as u64 / 2;
-            if job % 2 == 0 {
+            if job.is_multiple_of(2) {
                 quiet(spec, seed + 2 * replicate, &found)?;
             } else {
                 changed(spec, seed + 2 * replicate + 1, replicate as u32, &found)?;
