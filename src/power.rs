@@ -9,9 +9,9 @@
 //! found        by any test in any window with probability 1/2, the effect gate passed
 //! ```
 //!
-//! The median of a chi-squared statistic of noncentrality `L` on `df` degrees of freedom is near
+//! The median of a chi-squared statistic that is not centred, but off by `L`, is near
 //! `L + df - 1`. That other windows and later ticks may also find it is left out, so in truth
-//! are found a little sooner; a change in the middle of a step is found up to a step later.
+//! changes are found a little sooner; a change in the middle of a step is found up to a step later.
 //!
 //! What may change, see [`change`]: the mean of numbers, the share of missing values, the share of
 //! the largest category.
@@ -65,8 +65,6 @@ pub struct Power {
     pub tests: usize,
     /// The level of a test in windows of each length.
     pub alpha: Vec<(Length, f64)>,
-    /// Hours of the reference that taught what is natural.
-    pub hours: usize,
     /// Whether what is natural is known.
     pub is_taught: bool,
     /// By the name of the series.
@@ -90,13 +88,11 @@ pub fn power(
     traffic: Traffic,
     offsets: impl Fn(&str, Timestamp) -> Option<Offsets>,
 ) -> Power {
-    let hours = reference.blocks.len();
     let judge = judge_of(reference, &traffic, offsets);
     let alpha = |length: &Length| (*length, judge.rule_of_model(*length).alpha);
     Power {
         tests: judge.tests,
         alpha: traffic.windows.iter().map(alpha).collect(),
-        hours,
         is_taught: judge.nature.is_some(),
         found: found(&judge, &traffic),
         traffic,

@@ -68,10 +68,11 @@ pub(crate) struct Fired {
     pub(crate) window: Length,
     pub(crate) test: Test,
     pub(crate) at: f64,
+    pub(crate) severity: Severity,
 }
 
-/// A rule of other tools, asked every hour: episodes are runs of alarms.
-pub(crate) const FIXED: [&str; 3] = ["PSI > 0.2", "KS p < 0.05", "W1 >= 0.1 sd"];
+/// Rules of other tools, asked every hour.
+pub(crate) const FIXED: [&str; 3] = ["PSI>0.2", "KS p<0.05", "W1>=0.1sd"];
 
 /// A model version of made-up series.
 pub(crate) struct Model {
@@ -114,14 +115,6 @@ impl Model {
             .map(|(place, series)| series.refer(&format!("f{place:04}"), &rows))
             .collect();
         let reference = reference(referred?, &rows, spec.untimed.is_none())?;
-        let mut engine = Engine::new(configuration(spec));
-        let windows = engine.fold().config.windows.clone();
-        let utc = |_zone: &str, _from| Some(Offsets::utc());
-        let natural = learn::of_reference(&reference, &windows, spec.baseline, utc);
-        let key = ModelKey::new(
-            reference.header.model.clone(),
-            reference.header.version.clone(),
-        );
         let chain = ChainKey {
             shard: 0,
             cluster: "made up".into(),
@@ -129,24 +122,20 @@ impl Model {
             incarnation: 0,
             partition: 0,
         };
-        let activate = Record::Activate {
-            key: key.clone(),
-            artifact: artifact::to_bytes(&reference.without_blocks()),
-            natural: natural
-                .as_ref()
-                .map_or_else(Vec::new, artifact::natural_to_bytes),
-        };
+        let key = ModelKey::new(
+            reference.header.model.clone(),
+            reference.header.version.clone(),
+        );
+        let mut engine = Engine::new(configuration(spec));
+        let mut outputs = Vec::new();
         let genesis = Record::Genesis {
             chain: chain.clone(),
             start: 0,
         };
-        let mut outputs = Vec::new();
+        let activate = activation(&key, &reference, spec.baseline, &engine);
         for (position, record) in (0..).zip([activate, genesis]) {
-            let append_time = live(0);
-            engine.handle(
-                Input::Record(record_at(position, append_time, record)),
-                &mut outputs,
-            )?;
+            let record = record_at(position, live(0), record);
+            engine.handle(Input::Record(record), &mut outputs)?;
         }
         let (layout_id, layout) = {
             let layouts = engine.fold().layouts();
@@ -265,6 +254,7 @@ impl Model {
                     window: alert.window,
                     test: alert.test,
                     at: hours_since_live(alert.since),
+                    severity: alert.severity,
                 });
             }
         }
@@ -280,8 +270,8 @@ impl Model {
         else {
             return;
         };
-        let is_same = |known: &&(Arc<Judge>, [Judge; 2])| Arc::ptr_eq(&known.0, judge);
-        if self.judged.as_ref().filter(is_same).is_none() {
+        let is_same = |known: &(Arc<Judge>, [Judge; 2])| Arc::ptr_eq(&known.0, judge);
+        if !self.judged.as_ref().is_some_and(is_same) {
             self.judged = Some((Arc::clone(judge), self.judges(judge)));
         }
         let Some((_, [hourly, longer])) = &self.judged else {
@@ -319,6 +309,7 @@ impl Model {
                             window: place.1,
                             test: place.2,
                             at: hours_since_live(end),
+                            severity: judged.severity(),
                         });
                     }
                 }
@@ -381,6 +372,25 @@ impl Model {
                 }
             }
         }
+    }
+}
+
+/// The record that brings the reference into force, with what its hours taught.
+fn activation(
+    key: &ModelKey,
+    reference: &Reference,
+    baseline: BaselineChoice,
+    engine: &Engine,
+) -> Record {
+    let windows = &engine.fold().config.windows;
+    let utc = |_zone: &str, _from| Some(Offsets::utc());
+    let natural = learn::of_reference(reference, windows, baseline, utc);
+    Record::Activate {
+        key: key.clone(),
+        artifact: artifact::to_bytes(&reference.without_blocks()),
+        natural: natural
+            .as_ref()
+            .map_or_else(Vec::new, artifact::natural_to_bytes),
     }
 }
 

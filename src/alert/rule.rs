@@ -231,9 +231,9 @@ mod tests {
 
     #[test]
     fn an_alert_is_over_well_above_the_level_that_it_fired_at() {
-        let at = |alpha| Rule { alpha, ..RULE }.resolve_level();
         for (alpha, level) in [(1e-9, 0.01), (1e-4, 0.1), (0.3, 0.5)] {
-            assert!((at(alpha) - level).abs() < 1e-12, "{alpha}");
+            let found = Rule { alpha, ..RULE }.resolve_level();
+            assert!((found - level).abs() < 1e-12, "{found} {level}");
         }
     }
 }

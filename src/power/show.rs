@@ -18,8 +18,10 @@ pub fn show(power: &Power) -> String {
     let alpha: Vec<String> = alpha
         .map(|(length, alpha)| format!("{length} {alpha:.1e}"))
         .collect();
+    let is_one = traffic.false_alarms_per_month.to_bits() == 1.0_f64.to_bits();
+    let alarms = if is_one { "alarm" } else { "alarms" };
     let natural = if power.is_taught {
-        format!("learned from {} hours of the reference", power.hours)
+        "learned from the hours of the reference".to_owned()
     } else {
         "not known: until 8 days of live traffic have taught it, only a PSI of 0.25 in windows \
          of a day and longer is found"
@@ -30,7 +32,7 @@ pub fn show(power: &Power) -> String {
         (
             "budget",
             format!(
-                "{} false alarms a month for {} tests in windows of {}",
+                "{} false {alarms} a month for {} tests in windows of {}",
                 traffic.false_alarms_per_month,
                 power.tests,
                 windows.join(", ")
