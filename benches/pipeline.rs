@@ -29,6 +29,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use driftd::time::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -225,15 +226,19 @@ fn fill(kafka: &Kafka, events: u64, codec: &str) -> Outcome<()> {
         .set("queue.buffering.max.messages", "500000")
         .create()?;
     let (mut line, mut random) = (String::new(), Random(7));
+    let start = "2026-03-01T00:00:00Z".parse::<Timestamp>()?.as_millis();
     let mut bytes = 0;
     for count in 0..events {
-        // a day of event time over the whole stream, then the next day
-        event(&mut line, count * 86_400 / events.max(1), &mut random)?;
+        // a day of event time over the whole stream
+        let at = count * 86_400 / events.max(1);
+        event(&mut line, at, &mut random)?;
         bytes += line.len() as u64;
         let partition = i32::try_from(count % 8)?;
+        // the record is as old as its event, or it would be rejected as expired
         let mut record = BaseRecord::<(), str>::to(TOPIC)
             .payload(&line)
-            .partition(partition);
+            .partition(partition)
+            .timestamp(start + at.cast_signed() * 1_000);
         while let Err((error, back)) = producer.send(record) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(error.into());
@@ -283,15 +288,14 @@ fn consume(kafka: &Kafka, events: u64, round: u32) -> Outcome<Figure> {
         }
         Ok(first)
     };
-    let firsts = std::thread::scope(|scope| {
+    let firsts: Outcome<Vec<Option<Instant>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..WORKERS).map(|_| scope.spawn(read)).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().map_err(|_panic| "panicked")?)
             .collect()
     });
-    let firsts: Vec<Option<Instant>> = Outcome::<Vec<_>>::from(firsts)?;
-    let wall = firsts
+    let wall = firsts?
         .into_iter()
         .flatten()
         .min()
