@@ -2,13 +2,14 @@
 //! same topic in the same run.
 //!
 //! ```text
-//! cargo bench --bench pipeline -- [--events 3000000] [--rounds 3] [--codec lz4]
+//! cargo bench --bench pipeline -- [--events 6000000] [--rounds 3] [--codec lz4]
 //! ```
 //!
 //! Events are shaped like those of the flights (20 features, 458 bytes). Kafka is started from
 //! `tests/system/kafka` (see there) and stopped again. CPU is of the whole client process, from
-//! `/proc`; rates count from the first record to the last. Compare ratios of one run: machines
-//! differ.
+//! `/proc`; rates count from the first record to the last. driftd's are read off its counts, which
+//! move every five seconds, so a topic shall last for several times that. Compare ratios of one
+//! run: machines differ.
 
 #![expect(
     clippy::print_stdout,
@@ -48,7 +49,7 @@ fn main() -> Outcome<()> {
     if std::env::args().any(|arg| arg == "--test") {
         return Ok(());
     }
-    let events: u64 = argument("--events", "3000000").parse()?;
+    let events: u64 = argument("--events", "6000000").parse()?;
     let rounds: u32 = argument("--rounds", "3").parse()?;
     let kafka = Kafka::start()?;
     fill(&kafka, events, &argument("--codec", "lz4"))?;
