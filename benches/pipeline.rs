@@ -2,13 +2,14 @@
 //! same topic in the same run.
 //!
 //! ```text
-//! cargo bench --bench pipeline -- [--events 3000000] [--rounds 3] [--codec lz4]
+//! cargo bench --bench pipeline -- [--events 6000000] [--rounds 3] [--codec lz4]
 //! ```
 //!
 //! Events are shaped like those of the flights (20 features, 458 bytes). Kafka is started from
 //! `tests/system/kafka` (see there) and stopped again. CPU is of the whole client process, from
-//! `/proc`; rates count from the first record to the last. Compare ratios of one run: machines
-//! differ.
+//! `/proc`; rates count from the first record to the last. driftd's are read off its counts, which
+//! move every five seconds, so a topic shall last for several times that. Compare ratios of one
+//! run: machines differ.
 
 #![expect(
     clippy::print_stdout,
@@ -29,6 +30,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use driftd::time::Timestamp;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -47,7 +49,7 @@ fn main() -> Outcome<()> {
     if std::env::args().any(|arg| arg == "--test") {
         return Ok(());
     }
-    let events: u64 = argument("--events", "3000000").parse()?;
+    let events: u64 = argument("--events", "6000000").parse()?;
     let rounds: u32 = argument("--rounds", "3").parse()?;
     let kafka = Kafka::start()?;
     fill(&kafka, events, &argument("--codec", "lz4"))?;
@@ -225,15 +227,19 @@ fn fill(kafka: &Kafka, events: u64, codec: &str) -> Outcome<()> {
         .set("queue.buffering.max.messages", "500000")
         .create()?;
     let (mut line, mut random) = (String::new(), Random(7));
+    let start = "2026-03-01T00:00:00Z".parse::<Timestamp>()?.as_millis();
     let mut bytes = 0;
     for count in 0..events {
-        // a day of event time over the whole stream, then the next day
-        event(&mut line, count * 86_400 / events.max(1), &mut random)?;
+        // a day of event time over the whole stream
+        let at = count * 86_400 / events.max(1);
+        event(&mut line, at, &mut random)?;
         bytes += line.len() as u64;
         let partition = i32::try_from(count % 8)?;
+        // the record is as old as its event, or it would be rejected as expired
         let mut record = BaseRecord::<(), str>::to(TOPIC)
             .payload(&line)
-            .partition(partition);
+            .partition(partition)
+            .timestamp(start + at.cast_signed() * 1_000);
         while let Err((error, back)) = producer.send(record) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(error.into());
@@ -283,15 +289,14 @@ fn consume(kafka: &Kafka, events: u64, round: u32) -> Outcome<Figure> {
         }
         Ok(first)
     };
-    let firsts = std::thread::scope(|scope| {
+    let firsts: Outcome<Vec<Option<Instant>>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..WORKERS).map(|_| scope.spawn(read)).collect();
         threads
             .into_iter()
             .map(|thread| thread.join().map_err(|_panic| "panicked")?)
             .collect()
     });
-    let firsts: Vec<Option<Instant>> = Outcome::<Vec<_>>::from(firsts)?;
-    let wall = firsts
+    let wall = firsts?
         .into_iter()
         .flatten()
         .min()
