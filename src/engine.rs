@@ -21,6 +21,10 @@ use crate::time::{Length, Timestamp};
 mod scribe;
 
 /// What the engine is given.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and most are the large one"
+)]
 #[derive(Debug)]
 pub enum Input {
     /// The next record of the log.

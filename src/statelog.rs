@@ -52,6 +52,10 @@ impl Entry {
 }
 
 /// What a reader has.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time, and most are the large one"
+)]
 #[derive(Debug)]
 pub enum Read {
     /// The next record.
