@@ -1,8 +1,10 @@
 //! What the demo says, to whom runs it.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::alert::Severity;
 use crate::app::Running;
 use crate::board::Board;
 use crate::demo::traffic::{STORY, Step};
@@ -25,6 +27,7 @@ pub(super) fn introduce() {
 pub(super) fn point(running: &Running) {
     let at = running.listen;
     say(&format!("  metrics    http://{at}/metrics"));
+    say(&format!("  alerts     http://{at}/api/v1/alerts"));
     say(&format!("  models     http://{at}/api/v1/models"));
     say(&format!(
         "  scores     http://{at}/api/v1/models/fraud/versions/7/scores?window=1h"
@@ -43,6 +46,8 @@ pub(super) struct Narrator {
     start: Timestamp,
     told: usize,
     reported: usize,
+    /// The alerts told, by their ids.
+    alerts: BTreeSet<Arc<str>>,
     caught_up: bool,
 }
 
@@ -55,6 +60,7 @@ impl Narrator {
             start,
             told: 0,
             reported: 0,
+            alerts: BTreeSet::new(),
             caught_up: false,
         }
     }
@@ -77,11 +83,32 @@ impl Narrator {
             say(&found);
             self.reported += 1;
         }
+        self.tell_alerts(&board);
         if !self.caught_up && at >= self.start + Length::DAY {
             self.caught_up = true;
             say(&format!(
                 "{at}  the traffic has caught up and goes at the pace of the clock now"
             ));
+        }
+    }
+}
+
+impl Narrator {
+    /// Says what fires that is worth a page, once.
+    fn tell_alerts(&mut self, board: &Board) {
+        let pages = board
+            .firing
+            .iter()
+            .filter(|alert| alert.severity > Severity::Info);
+        for alert in pages {
+            if self.alerts.insert(Arc::clone(&alert.id)) {
+                let severity = alert.severity.as_str();
+                let (key, sentence) = (&alert.key, &alert.sentence);
+                say(&format!(
+                    "{}  ALERT {severity}, {key}: {sentence}",
+                    alert.since
+                ));
+            }
         }
     }
 }
