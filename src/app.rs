@@ -152,6 +152,13 @@ pub async fn serve(
         },
     )
     .ok_or(AppError::Thread("fold"))?;
+    shared.set_fold_lag({
+        let (appender, shared) = (appender.clone(), Arc::downgrade(&shared));
+        move || {
+            let folded = shared.upgrade()?.board().map_or(0, |board| board.position);
+            Some(appender.end()?.saturating_sub(folded))
+        }
+    });
     shared.set_append_errors({
         let appender = appender.clone();
         move || appender.errors()

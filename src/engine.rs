@@ -170,3 +170,6 @@ impl Engine {
         closed
     }
 }
+
+#[cfg(test)]
+mod life_tests;

@@ -144,6 +144,14 @@ impl Appender {
         }
     }
 
+    /// The position after the last record there is, if the home says so soon.
+    pub fn end(&self) -> Option<u64> {
+        match &self.0 {
+            AppenderHome::Embedded(home) => Some(home.end()),
+            AppenderHome::Kafka(home) => home.end(),
+        }
+    }
+
     /// Appends that are known to have failed, since the start of the process.
     pub fn errors(&self) -> u64 {
         match &self.0 {

@@ -114,6 +114,8 @@ struct Queued {
 pub struct Appender {
     queue: SyncSender<Queued>,
     errors: Arc<AtomicU64>,
+    /// The position after the last record committed.
+    end: Arc<AtomicU64>,
 }
 
 impl Appender {
@@ -124,6 +126,10 @@ impl Appender {
                 TrySendError::Full(_) => AppendError::Full,
                 TrySendError::Disconnected(_) => AppendError::Closed,
             })
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
     }
 
     pub(super) fn errors(&self) -> u64 {
@@ -223,6 +229,7 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
     let (queue, queued) = sync_channel(QUEUE_MAX);
     let (commit, committed) = sync_channel(UNREAD_MAX);
     let errors = Arc::new(AtomicU64::new(0));
+    let end = Arc::new(AtomicU64::new(old));
     let writer = Writer {
         database: Arc::clone(&database),
         clock,
@@ -230,6 +237,7 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
         last_time,
         commit,
         errors: Arc::clone(&errors),
+        end: Arc::clone(&end),
     };
     thread::Builder::new()
         .name("statelog".to_owned())
@@ -244,7 +252,7 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
         told_end: false,
         committed,
     };
-    Ok((Appender { queue, errors }, reader))
+    Ok((Appender { queue, errors, end }, reader))
 }
 
 /// Makes the tables: their format, the position after the last record, and its time.
@@ -277,6 +285,7 @@ struct Writer {
     last_time: Timestamp,
     commit: SyncSender<Row>,
     errors: Arc<AtomicU64>,
+    end: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -297,6 +306,8 @@ impl Writer {
                 continue;
             }
             self.last_time = time;
+            let end = self.next + batch.len() as u64;
+            self.end.store(end, Ordering::Relaxed);
             for queued in batch {
                 if self.commit.send((self.next, time, queued.bytes)).is_err() {
                     // nobody reads any more: the daemon is stopping

@@ -186,6 +186,9 @@ impl ProducerContext for Deliveries {
     }
 }
 
+/// How long brokers may take to say where the log ends, since somebody waits for a page.
+const END_TIMEOUT: Duration = Duration::from_millis(300);
+
 /// Where records are queued.
 pub struct Appender {
     producer: ThreadedProducer<Deliveries>,
@@ -217,6 +220,13 @@ impl Appender {
                 KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => AppendError::Full,
                 _ => AppendError::Closed,
             })
+    }
+
+    /// The position after the last record; `None` where the brokers do not say so soon.
+    pub(crate) fn end(&self) -> Option<u64> {
+        let client = self.producer.client();
+        let (_, end) = client.fetch_watermarks(&self.topic, 0, END_TIMEOUT).ok()?;
+        u64::try_from(end).ok()
     }
 
     pub(crate) fn errors(&self) -> u64 {

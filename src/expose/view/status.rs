@@ -13,7 +13,7 @@ use crate::decode::Reject;
 use crate::expose::PartitionView;
 use crate::fold::{Chain, Topic};
 use crate::key::ChainKey;
-use crate::time::Timestamp;
+use crate::time::{Length, Timestamp};
 
 /// The state of this instance.
 #[derive(Debug, Serialize)]
@@ -73,7 +73,7 @@ struct ChainView<'a> {
     cluster: &'a str,
     head: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    frontier: Option<Text<Timestamp>>,
+    watermark: Option<Text<Timestamp>>,
     at_end: bool,
     /// Whether it is no longer waited for: windows may lack its rows.
     left_out: bool,
@@ -129,7 +129,10 @@ fn folded_view(board: &Board) -> FoldedView<'_> {
             .map(|(name, topic)| topic_view(name, topic))
             .collect(),
         chains: chains
-            .map(|(key, chain)| chain_view(key, chain, board.left_out.contains(key)))
+            .map(|(key, chain)| {
+                let left_out = board.left_out.contains(key);
+                chain_view((key, chain), board.config.lateness, left_out)
+            })
             .collect(),
     }
 }
@@ -155,14 +158,19 @@ fn topic_view<'a>(name: &'a str, topic: &Topic) -> TopicView<'a> {
     }
 }
 
-fn chain_view<'a>(key: &'a ChainKey, chain: &Chain, left_out: bool) -> ChainView<'a> {
+fn chain_view<'a>(
+    (key, chain): (&'a ChainKey, &Chain),
+    lateness: Length,
+    left_out: bool,
+) -> ChainView<'a> {
+    let frontier = chain.progress.frontier;
     ChainView {
         topic: &key.topic,
         partition: key.partition,
         incarnation: key.incarnation,
         cluster: &key.cluster,
         head: chain.head,
-        frontier: chain.progress.frontier.map(Text),
+        watermark: frontier.map(|frontier| Text(frontier - lateness)),
         at_end: chain.progress.at_end,
         left_out,
     }
