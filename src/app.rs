@@ -129,6 +129,9 @@ pub async fn serve(
 
     let shared = Arc::new(Shared::new(config.limits));
     shared.set_journal(journal.clone());
+    if let Some(tokens) = &config.http.tokens {
+        shared.set_tokens(tokens.clone());
+    }
     let (stopped, stopping) = watch::channel(false);
     let http = tokio::spawn(expose::serve(
         listener,
@@ -152,6 +155,10 @@ pub async fn serve(
         },
     )
     .ok_or(AppError::Thread("fold"))?;
+    shared.set_commands(clock, {
+        let appender = appender.clone();
+        move |record| appender.append(record, &Failed::default())
+    });
     shared.set_append_errors({
         let appender = appender.clone();
         move || appender.errors()

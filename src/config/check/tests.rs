@@ -113,6 +113,7 @@ fn nothing_is_required_but_brokers_and_topics() {
 #[test]
 fn all_that_can_be_set_is_read() {
     let (dir, ca) = file("");
+    let (tokens_dir, tokens) = file("operate ann 0123456789abcdef");
     let config = load_toml(&format!(
         "[kafka]
         brokers = ['[::1]:9092', 'b.example:9093']
@@ -161,6 +162,7 @@ fn all_that_can_be_set_is_read() {
         allow = ['fraud-*', '{{a,b}}?']
         [http]
         listen = '[::]:0'
+        tokens_file = '{1}'
         [limits]
         models_max = 1
         loose_series_max = 2
@@ -170,9 +172,10 @@ fn all_that_can_be_set_is_read() {
         level = 'warn,rdkafka=debug'
         format = 'json'
         ",
-        ca.display()
+        ca.display(),
+        tokens.display()
     ));
-    drop(dir);
+    drop((dir, tokens_dir));
     let config = config.unwrap();
     assert_eq!(config.kafka.properties["socket.timeout.ms"], "1000");
     assert_eq!(config.kafka.properties["security.protocol"], "ssl");
