@@ -179,3 +179,6 @@ impl Engine {
         closed
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ use crate::journal::ledger::NEWEST_MAX;
 use crate::journal::{self, Chain, Journal, Line};
 use crate::reference::artifact;
 
+mod orders;
+
 /// A server with a runtime of its own.
 struct Server {
     runtime: Runtime,
