@@ -129,9 +129,7 @@ pub async fn serve(
 
     let shared = Arc::new(Shared::new(config.limits));
     shared.set_journal(journal.clone());
-    if let Some(tokens) = &config.http.tokens {
-        shared.set_tokens(tokens.clone());
-    }
+    shared.set_tokens(config.http.tokens.clone());
     let (stopped, stopping) = watch::channel(false);
     let http = tokio::spawn(expose::serve(
         listener,

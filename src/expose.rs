@@ -128,13 +128,14 @@ pub struct PartitionView {
     pub stopped: Option<Arc<str>>,
 }
 
+type Append = dyn Fn(&Record) -> Result<(), AppendError> + Send + Sync;
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
 
 /// How commands reach the state log, and when they were given.
 #[derive(Clone)]
 struct Commands {
     clock: Clock,
-    append: Arc<dyn Fn(&Record) -> Result<(), AppendError> + Send + Sync>,
+    append: Arc<Append>,
 }
 
 /// What only this instance knows, asked when it is shown: never part of the board, since all
@@ -234,9 +235,9 @@ impl Shared {
         self.set_local(|local| local.journal = journal);
     }
 
-    /// Asks for these tokens from now on.
-    pub fn set_tokens(&self, tokens: Tokens) {
-        self.set_local(|local| local.tokens = Some(Arc::new(tokens)));
+    /// Asks for these tokens from now on, or for none.
+    pub fn set_tokens(&self, tokens: Option<Tokens>) {
+        self.set_local(|local| local.tokens = tokens.map(Arc::new));
     }
 
     /// Says how to append commands to the state log; it must not wait.

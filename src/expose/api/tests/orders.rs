@@ -5,13 +5,10 @@ use std::sync::Mutex;
 use super::*;
 use crate::alert::episode::{Alert, Hand};
 use crate::alert::mutes::{MUTES_MAX, Mutes};
-use crate::alert::{Severity, Test};
 use crate::clock::Clock;
 use crate::config::Tokens;
-use crate::reference::ReferenceRole;
 use crate::statelog::AppendError;
 use crate::statelog::record::{Command, CommandKind, Mute, Record};
-use crate::time::Length;
 
 const READ: &str = "grafana-0123456789";
 const OPERATE: &str = "ann-0123456789abcd";
@@ -28,20 +25,9 @@ fn hand() -> Hand {
 fn alert(id: &str, series: &str) -> Alert {
     Alert {
         id: id.into(),
-        key: fixture::key("fraud", "7"),
         series: series.into(),
-        window: Length::HOUR,
-        test: Test::Location,
-        reference: ReferenceRole::Baseline,
-        since: fixture::time("2026-11-23T12:00:00Z"),
-        severity: Severity::Critical,
-        p: 1e-9,
-        alpha: 1e-6,
-        psi: 0.5,
         sentence: format!("`{series}` moved").into(),
-        peers: Vec::new(),
-        resolved: None,
-        acknowledged: None,
+        ..Alert::clone(&fixture::alert())
     }
 }
 
@@ -85,7 +71,8 @@ impl Desk {
     fn start(board: Board) -> Self {
         let server = Server::start(Some(Arc::new(board)));
         let file = format!("read grafana {READ}\noperate ann {OPERATE}\n");
-        server.shared.set_tokens(Tokens::parse(&file).unwrap());
+        let tokens = Tokens::parse(&file).unwrap();
+        server.shared.set_tokens(Some(tokens));
         let appended = Arc::new(Mutex::new(Vec::new()));
         server.shared.set_commands(Clock, {
             let appended = Arc::clone(&appended);
@@ -205,127 +192,123 @@ fn a_baseline_is_of_the_time_asked_for_or_of_the_last_window() {
     }
 }
 
+const ACKNOWLEDGE: &str = "POST /api/v1/alerts/a1/acknowledge";
+const MUTES: &str = "POST /api/v1/mutes";
+
+/// Method and path, body; status, type and a part of the detail. `{}` is the baseline's path.
+const WRONG: &[(&str, &str, u16, &str, &str)] = &[
+    (ACKNOWLEDGE, "", 400, "bad-body", "EOF while parsing"),
+    (ACKNOWLEDGE, "{}", 400, "bad-body", "missing field `reason`"),
+    (
+        ACKNOWLEDGE,
+        r#"{"reason":" "}"#,
+        400,
+        "bad-body",
+        "`reason` is empty",
+    ),
+    (
+        ACKNOWLEDGE,
+        r#"{"reason":"a","b":1}"#,
+        400,
+        "bad-body",
+        "unknown field `b`",
+    ),
+    (
+        "POST /api/v1/alerts/a9/acknowledge",
+        r#"{"reason":"a"}"#,
+        404,
+        "unknown-alert",
+        "`a9`",
+    ),
+    (
+        "DELETE /api/v1/mutes/m9",
+        r#"{"reason":"a"}"#,
+        404,
+        "unknown-mute",
+        "`m9`",
+    ),
+    (
+        "DELETE /api/v1/mutes/m1?x=1",
+        r#"{"reason":"a"}"#,
+        400,
+        "bad-parameter",
+        "`x`",
+    ),
+    (
+        MUTES,
+        r#"{"model":"m","reason":"a"}"#,
+        400,
+        "bad-body",
+        "missing field `until`",
+    ),
+    (
+        MUTES,
+        r#"{"model":"m","until":"soon","reason":"a"}"#,
+        400,
+        "bad-body",
+        "`until`: ",
+    ),
+    (
+        MUTES,
+        r#"{"model":"m","until":"2026-11-23T12:05:00Z","reason":"a"}"#,
+        400,
+        "bad-body",
+        "`until` is over: it is 2026-11-23T12:05:00Z",
+    ),
+    (
+        MUTES,
+        r#"{"model":"","until":"2026-11-24T00:00:00Z","reason":"a"}"#,
+        400,
+        "bad-body",
+        "unusable model",
+    ),
+    (
+        "POST {}",
+        r#"{"from":"2026-11-23T12:00:00Z","reason":"a"}"#,
+        400,
+        "bad-body",
+        "unusable range of time",
+    ),
+    (
+        "POST /api/v1/models/fraud/versions/8/baseline",
+        r#"{"reason":"a"}"#,
+        404,
+        "unknown-model",
+        "no version `8`",
+    ),
+];
+
 #[test]
 fn what_is_wrong_with_a_command_is_said_and_nothing_is_appended() {
     let desk = Desk::start(board());
-    let (acknowledge, mutes) = ("POST /api/v1/alerts/a1/acknowledge", "POST /api/v1/mutes");
-    let baseline = format!("POST {BASELINE}");
-    let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(1_001));
-    let large = format!(r#"{{"reason":"{}"}}"#, "x".repeat(40_000));
-    let hostile = format!(
-        "POST /api/v1/models/{0}/versions/{0}/baseline",
-        segment(HOSTILE)
-    );
-    for (order, body, status, kind, detail) in [
-        (acknowledge, "", 400, "bad-body", "EOF while parsing"),
-        (acknowledge, "{}", 400, "bad-body", "missing field `reason`"),
-        (
-            acknowledge,
-            r#"{"reason":" "}"#,
-            400,
-            "bad-body",
-            "`reason` is empty",
-        ),
-        (acknowledge, &long, 400, "bad-body", "unusable reason"),
-        (
-            acknowledge,
-            r#"{"reason":"a","b":1}"#,
-            400,
-            "bad-body",
-            "unknown field `b`",
-        ),
-        (
-            acknowledge,
-            &large,
-            413,
-            "body-too-large",
-            "more than 32768 bytes",
-        ),
-        (
-            "POST /api/v1/alerts/a9/acknowledge",
-            r#"{"reason":"a"}"#,
-            404,
-            "unknown-alert",
-            "`a9`",
-        ),
-        (
-            "DELETE /api/v1/mutes/m9",
-            r#"{"reason":"a"}"#,
-            404,
-            "unknown-mute",
-            "`m9`",
-        ),
-        (
-            "DELETE /api/v1/mutes/m1?x=1",
-            r#"{"reason":"a"}"#,
-            400,
-            "bad-parameter",
-            "`x`",
-        ),
-        (
-            mutes,
-            r#"{"model":"m","reason":"a"}"#,
-            400,
-            "bad-body",
-            "missing field `until`",
-        ),
-        (
-            mutes,
-            r#"{"model":"m","until":"soon","reason":"a"}"#,
-            400,
-            "bad-body",
-            "`until`: ",
-        ),
-        (
-            mutes,
-            r#"{"model":"m","until":"2026-11-23T12:05:00Z","reason":"a"}"#,
-            400,
-            "bad-body",
-            "`until` is over: it is 2026-11-23T12:05:00Z",
-        ),
-        (
-            mutes,
-            r#"{"model":"","until":"2026-11-24T00:00:00Z","reason":"a"}"#,
-            400,
-            "bad-body",
-            "unusable model",
-        ),
-        (
-            &baseline,
-            r#"{"from":"2026-11-23T12:00:00Z","reason":"a"}"#,
-            400,
-            "bad-body",
-            "unusable range of time",
-        ),
-        (
-            "POST /api/v1/models/fraud/versions/8/baseline",
-            r#"{"reason":"a"}"#,
-            404,
-            "unknown-model",
-            "no version `8`",
-        ),
-        (
-            &hostile,
-            r#"{"reason":"a"}"#,
-            409,
-            "no-bins",
-            "no reference yet",
-        ),
-    ] {
-        let found = desk.problem(order, body);
-        assert_eq!(
-            (found.0, found.1.as_str()),
-            (status, kind),
-            "{order} {body}: {}",
-            found.2
-        );
-        assert!(found.2.contains(detail), "{order} {body}: {}", found.2);
+    for &(order, body, status, kind, detail) in WRONG {
+        let found = desk.problem(&order.replace("{}", BASELINE), body);
+        let told = format!("{order} {body}: {}", found.2);
+        assert_eq!((found.0, found.1.as_str()), (status, kind), "{told}");
+        assert!(found.2.contains(detail), "{told}");
     }
+    let reason = |letters: usize| format!(r#"{{"reason":"{}"}}"#, "x".repeat(letters));
+    let (status, kind, detail) = desk.problem(ACKNOWLEDGE, &reason(1_001));
+    assert_eq!((status, kind.as_str()), (400, "bad-body"));
+    assert!(detail.contains("unusable reason"), "{detail}");
+    let (status, kind, detail) = desk.problem(ACKNOWLEDGE, &reason(40_000));
+    assert_eq!((status, kind.as_str()), (413, "body-too-large"));
+    assert!(detail.contains("more than 32768 bytes"), "{detail}");
+}
+
+#[test]
+fn what_cannot_be_done_is_said_before_it_is_appended() {
+    let desk = Desk::start(board());
+    let (name, reason) = (segment(HOSTILE), r#"{"reason":"a"}"#);
+    let order = format!("POST /api/v1/models/{name}/versions/{name}/baseline");
+    let (status, kind, _) = desk.problem(&order, reason);
+    assert_eq!((status, kind.as_str()), (409, "no-bins"));
     let mut board = board();
     board.mutes = vec![Arc::clone(&board.mutes[0]); MUTES_MAX];
     let desk = Desk::start(board);
     let body = r#"{"model":"m","until":"2026-11-24T00:00:00Z","reason":"a"}"#;
-    assert_eq!(desk.problem(mutes, body).1, "too-many-mutes");
+    let (status, kind, _) = desk.problem(MUTES, body);
+    assert_eq!((status, kind.as_str()), (409, "too-many-mutes"));
 }
 
 #[test]
@@ -400,7 +383,7 @@ fn with_tokens_reading_needs_one_and_a_command_one_that_operates() {
             reply.header("www-authenticate"),
             Some("Bearer realm=\"driftd\"")
         );
-        for token in ["", "grafana", &READ[1..], "ann"] {
+        for token in ["", "grafana", "grafana-012345678", "ann"] {
             let reply = desk.get(path, token);
             assert_eq!(
                 (reply.status, reply.problem().0.as_str()),
