@@ -1,12 +1,12 @@
 //! Mutes: what operators do not want to be paged for, and until when.
 //!
 //! ```text
-//! model fraud*, series amount, until 12:00      covers what fires of `amount` of each model fraud*,
-//!                                               whatever its version, until the log's clock is 12:00
+//! model fraud*, series amount, until 12:00   covers what fires of `amount` of each model fraud*,
+//!                                            whatever its version, before 12:00 by the log's clock
 //! ```
 //!
-//! A text is a name or a glob of names. A mute changes nothing of an alert but whether it pages: the
-//! journal and the API tell of it as of any other.
+//! A text is a name or a glob of names. A mute changes nothing of an alert but whether it pages:
+//! the journal and the API tell of it as of any other.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::alert::Severity;
+use crate::alert::judge::Source;
 use crate::decode::{Names, Row, Value};
 use crate::key::{Carried, Carrier, ChainKey, Name, Role};
 use crate::layout::LooseCounts;
@@ -267,6 +268,15 @@ fn unmute(id: &str) -> CommandKind {
     CommandKind::Unmute { id: id.to_owned() }
 }
 
+/// Two hours are a pane of the longest window, from an odd number on.
+fn accept(from: u32, to: u32) -> CommandKind {
+    CommandKind::AcceptBaseline {
+        key: key(),
+        from: hour(from),
+        to: hour(to),
+    }
+}
+
 fn by_ann(kind: &'static str) -> Vec<(&'static str, String)> {
     vec![(kind, "ann".to_owned())]
 }
@@ -350,12 +360,6 @@ fn an_accepted_baseline_is_the_new_normal() {
     let (mut log, alert) = Log::firing();
     log.serve(24, 8.0);
     let told = log.alerts.len();
-    let accept = |from, to| CommandKind::AcceptBaseline {
-        key: key(),
-        from: hour(from),
-        to: hour(to),
-    };
-    // the panes of the longest window have two hours, from the first hour with an even number on
     assert_eq!(log.order(accept(200, 300)), by_ann("reference_refused"));
     let said = log.order(accept(35, 59));
     let accepted = [
@@ -378,10 +382,25 @@ fn an_accepted_baseline_is_the_new_normal() {
         &log.alerts[told..]
     );
     // its hours say what is natural
-    let judge = &board.judges[&key()];
-    assert_eq!(judge.source(), crate::alert::judge::Source::Reference);
+    assert_eq!(board.judges[&key()].source(), Source::Reference);
     // and what was normal before is not
     log.serve(24, 0.0);
     assert!(!log.board().firing.is_empty());
     log.is_repeatable();
+}
+
+#[test]
+fn eight_days_of_live_traffic_say_more_than_an_accepted_day() {
+    let mut log = Log::new();
+    log.serve(9 * 24, 0.0);
+    assert_eq!(log.board().judges[&key()].source(), Source::Live);
+    assert_eq!(
+        log.order(accept(191, 215))[..1],
+        by_ann("baseline_accepted")
+    );
+    log.serve(4, 0.0);
+    let judge = Arc::clone(&log.board().judges[&key()]);
+    assert_eq!(judge.reference.header.role, ReferenceRole::Baseline);
+    assert!(!judge.reference.blocks.is_empty());
+    assert_eq!(judge.source(), Source::Live);
 }
