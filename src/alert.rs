@@ -22,6 +22,7 @@
 //! - [`learn`]: what is natural, from blocks of a healthy period.
 //! - [`budget`] and [`rule`]: from a statistic to a verdict; [`judge`]: of a whole window.
 //! - [`episode`]: from verdicts to alerts; [`sentence`]: what they tell people.
+//! - [`mutes`]: which of them are not to page for a while.
 //! - [`desk`]: all of it for all model versions, as the fold goes on.
 
 pub mod baseline;
@@ -32,9 +33,11 @@ pub mod desk;
 pub mod episode;
 pub mod judge;
 pub mod learn;
+pub mod mutes;
 pub mod rule;
 pub mod sentence;
 pub mod settings;
+mod taught;
 mod watch;
 
 pub use self::watch::{hours_of, is_whole};

@@ -129,6 +129,7 @@ pub async fn serve(
 
     let shared = Arc::new(Shared::new(config.limits));
     shared.set_journal(journal.clone());
+    shared.set_tokens(config.http.tokens.clone());
     let (stopped, stopping) = watch::channel(false);
     let http = tokio::spawn(expose::serve(
         listener,
@@ -158,6 +159,10 @@ pub async fn serve(
             let folded = shared.upgrade()?.board().map_or(0, |board| board.position);
             Some(appender.end()?.saturating_sub(folded))
         }
+    });
+    shared.set_commands(clock, {
+        let appender = appender.clone();
+        move |record| appender.append(record, &Failed::default())
     });
     shared.set_append_errors({
         let appender = appender.clone();

@@ -3,13 +3,14 @@
 //! A board is cheap to make (a pointer a model version and topic) and is never changed: a request
 //! works on the one that it took, however long that takes, and cannot slow the fold down.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::alert;
 use crate::alert::desk::Totals;
 use crate::alert::episode::Alert;
 use crate::alert::judge::{Judge, Verdicts};
+use crate::alert::mutes::Muting;
 use crate::delta::LayoutId;
 use crate::fold::model::{ModelState, References};
 use crate::fold::pane::Panes;
@@ -44,6 +45,10 @@ pub struct Board {
     pub firing: Vec<Arc<Alert>>,
     /// Alerts that fired, the last ones, oldest first.
     pub resolved: Vec<Arc<Alert>>,
+    /// Mutes in force, in the order of their ids.
+    pub mutes: Vec<Arc<Muting>>,
+    /// The ids of the firing alerts that they cover.
+    pub muted: Arc<BTreeSet<Arc<str>>>,
     /// How often alerts changed.
     pub alert_totals: Totals,
     /// Topics.

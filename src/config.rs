@@ -19,11 +19,13 @@ use crate::time::{Length, Timestamp};
 mod check;
 mod load;
 mod raw;
+mod tokens;
 
 pub(crate) use self::check::window_length;
 pub use self::check::{Problem, Problems};
 pub use self::load::{Overrides, environment, load};
 pub use self::raw::{KeyDoc, keys};
+pub use self::tokens::{Token, TokenRole, Tokens};
 
 /// A configuration without problems.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,6 +148,8 @@ pub struct Reference {
 pub struct Http {
     /// Where to listen; port 0 takes a free one and the log says which.
     pub listen: SocketAddr,
+    /// Who may read and who may give commands; `None` lets all read and nobody command.
+    pub tokens: Option<Tokens>,
 }
 
 /// Bounds of what is shown.

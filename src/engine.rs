@@ -87,8 +87,14 @@ impl Engine {
             Input::Record(record) => {
                 self.fold.apply(record, &mut self.effects)?;
                 for effect in self.effects.drain(..) {
-                    let entry = self.scribe.effect(&effect, &self.fold);
-                    outputs.extend(entry.map(Output::Journal));
+                    if let Effect::Command(command) = &effect
+                        && self.desk.command(command, self.fold.log_time)
+                    {
+                        let entry = self.scribe.command(command, &self.fold);
+                        outputs.extend(entry.map(Output::Journal));
+                    }
+                    let entries = self.scribe.effect(&effect, &self.fold);
+                    outputs.extend(entries.into_iter().map(Output::Journal));
                     if effect == Effect::Layouts {
                         let layouts = Arc::new(self.fold.layouts());
                         let lateness = self.fold.config.lateness;
@@ -122,6 +128,7 @@ impl Engine {
     /// A board without scores of closed windows.
     pub fn board(&self) -> Board {
         let (firing, resolved) = self.desk.alerts();
+        let (mutes, muted) = self.desk.mutes();
         Board {
             position: self.fold.position,
             log_time: self.fold.log_time,
@@ -133,6 +140,8 @@ impl Engine {
             judges: self.desk.judges(),
             firing,
             resolved,
+            mutes,
+            muted,
             alert_totals: self.desk.totals().clone(),
             topics: self.fold.topics.clone(),
             chains: self.fold.chains.clone(),
@@ -173,3 +182,5 @@ impl Engine {
 
 #[cfg(test)]
 mod life_tests;
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 //! and cannot slow it down; what it may cost is bounded by the constants here and in the parts:
 //!
 //! ```text
+//! auth      tokens: who may read, and who may give commands
 //! guard     connections, idle time, time per request, bytes of a request's head
 //! api       routes; what asks for more than a look runs on few threads beside the runtime's
 //! query     parameters: each known, each at most once, each said what is wrong with it
@@ -17,13 +18,24 @@
 //! problem   what is wrong and what to do, as RFC 9457 documents
 //! ```
 //!
-//! Paths, all GET and without side effects; model, version and series are percent-encoded:
+//! What is read, without side effects; model, version and series are percent-encoded:
 //!
 //! ```text
-//! /metrics  /-/healthy  /-/ready  /api/v1/models  /api/v1/journal  /api/v1/status
+//! /metrics  /-/healthy  /-/ready
+//! /api/v1/models  /api/v1/alerts  /api/v1/mutes  /api/v1/journal  /api/v1/status
 //! /api/v1/models/{model}/versions/{version}/scores
 //! /api/v1/models/{model}/versions/{version}/series/{series}
 //! /api/v1/models/{model}/versions/{version}/series/{series}/history
+//! /api/v1/models/{model}/versions/{version}/reference
+//! ```
+//!
+//! Commands, which are appended to the state log and answered with 202:
+//!
+//! ```text
+//! POST   /api/v1/alerts/{id}/acknowledge
+//! POST   /api/v1/mutes
+//! DELETE /api/v1/mutes/{id}
+//! POST   /api/v1/models/{model}/versions/{version}/baseline
 //! ```
 
 use std::fmt;
@@ -38,10 +50,14 @@ use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::time;
 
 use crate::board::Board;
-use crate::config::SurfaceLimits;
+use crate::clock::Clock;
+use crate::config::{SurfaceLimits, Tokens};
 use crate::journal::Journal;
+use crate::statelog::AppendError;
+use crate::statelog::record::Record;
 
 mod api;
+mod auth;
 mod find;
 mod guard;
 pub mod metrics;
@@ -112,7 +128,15 @@ pub struct PartitionView {
     pub stopped: Option<Arc<str>>,
 }
 
+type Append = dyn Fn(&Record) -> Result<(), AppendError> + Send + Sync;
 type Ask<T> = Arc<dyn Fn() -> T + Send + Sync>;
+
+/// How commands reach the state log, and when they were given.
+#[derive(Clone)]
+struct Commands {
+    clock: Clock,
+    append: Arc<Append>,
+}
 
 /// What only this instance knows, asked when it is shown: never part of the board, since all
 /// replicas have the same board.
@@ -123,6 +147,10 @@ struct Local {
     dead_letters_failed: Ask<u64>,
     fold_lag: Ask<Option<u64>>,
     journal: Journal,
+    /// None where all may read and nobody may command.
+    tokens: Option<Arc<Tokens>>,
+    /// None until the state log is open.
+    commands: Option<Commands>,
 }
 
 /// What the server reads; shared with those who write it.
@@ -155,6 +183,8 @@ impl Shared {
                 dead_letters_failed: Arc::new(|| 0),
                 fold_lag: Arc::new(|| None),
                 journal: Journal::default(),
+                tokens: None,
+                commands: None,
             }),
             compute: Arc::new(Semaphore::new(COMPUTE_MAX)),
             page: Arc::new(Mutex::new(metrics::Page::new(limits))),
@@ -203,6 +233,21 @@ impl Shared {
     /// Shows this journal from now on.
     pub fn set_journal(&self, journal: Journal) {
         self.set_local(|local| local.journal = journal);
+    }
+
+    /// Asks for these tokens from now on, or for none.
+    pub fn set_tokens(&self, tokens: Option<Tokens>) {
+        self.set_local(|local| local.tokens = tokens.map(Arc::new));
+    }
+
+    /// Says how to append commands to the state log; it must not wait.
+    pub fn set_commands(
+        &self,
+        clock: Clock,
+        append: impl Fn(&Record) -> Result<(), AppendError> + Send + Sync + 'static,
+    ) {
+        let append = Arc::new(append);
+        self.set_local(|local| local.commands = Some(Commands { clock, append }));
     }
 
     fn set_local(&self, change: impl FnOnce(&mut Local)) {

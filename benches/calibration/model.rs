@@ -526,5 +526,6 @@ fn alert_at(model: &ModelState, place: (usize, Length, Test), end: Timestamp) ->
         sentence: "".into(),
         peers: Vec::new(),
         resolved: None,
+        acknowledged: None,
     }
 }

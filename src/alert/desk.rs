@@ -7,18 +7,21 @@
 //! tests of a model   those of all its live versions share one budget
 //! a new version      inherits what was natural of the one before, series by series, until hours
 //!                    of its own have taught more
+//! commands           mark alerts, and decide which of them page; they change no judgement
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::budget::{self, STEPS_PER_WINDOW};
-use super::episode::{Alert, Change};
+use super::episode::{Alert, Change, Hand};
 use super::judge::{Judge, Nature, Source};
+use super::mutes::{Mutes, Muting};
 use super::watch::{Told, Watch};
 use crate::fold::Fold;
 use crate::fold::model::ModelState;
 use crate::key::{ModelKey, Name};
+use crate::statelog::record::{Command, CommandKind};
 use crate::time::{Length, Timestamp};
 
 /// Resolved alerts that are still shown; the oldest go first.
@@ -32,6 +35,9 @@ pub struct Desk {
     looked: Vec<Timestamp>,
     resolved: Vec<Arc<Alert>>,
     totals: Totals,
+    mutes: Mutes,
+    /// The ids of the firing alerts that mutes cover.
+    muted: Arc<BTreeSet<Arc<str>>>,
 }
 
 /// How often alerts changed, by model, severity and change.
@@ -40,6 +46,9 @@ pub type Totals = BTreeMap<(Name, super::Severity, Change), u64>;
 impl Desk {
     /// Judges what is due, if anything is; what changed is pushed in the order in which it did.
     pub fn look(&mut self, fold: &Fold, told: &mut Vec<(Change, Arc<Alert>)>) {
+        if self.mutes.expire(fold.log_time) {
+            self.mark();
+        }
         let Some(watermark) = fold.watermark else {
             return;
         };
@@ -59,7 +68,59 @@ impl Desk {
                 watch.judge(model, watermark, told);
             }
         }
-        self.remember(told.get(before..).unwrap_or(&[]));
+        let told = told.get(before..).unwrap_or(&[]);
+        self.remember(told);
+        if !told.is_empty() {
+            self.mark();
+        }
+    }
+
+    /// Does what an operator asks, at a time of the log; whether that meant anything here.
+    pub fn command(&mut self, command: &Command, now: Timestamp) -> bool {
+        self.mutes.expire(now);
+        let hand = Hand {
+            actor: command.actor.as_str().into(),
+            reason: command.reason.as_str().into(),
+            at: now,
+        };
+        let is_meant = match &command.kind {
+            CommandKind::Acknowledge { alert } => self.acknowledge(alert, Arc::new(hand)),
+            CommandKind::Mute(mute) => self.mutes.add(mute, hand),
+            CommandKind::Unmute { id } => self.mutes.remove(id),
+            // the fold does it
+            CommandKind::AcceptBaseline { .. } => true,
+        };
+        self.mark();
+        is_meant
+    }
+
+    fn acknowledge(&mut self, id: &str, hand: Arc<Hand>) -> bool {
+        let mut firing = self
+            .watches
+            .values_mut()
+            .flat_map(|watch| watch.episodes.values_mut());
+        if let Some(episode) = firing.find(|episode| *episode.alert.id == *id) {
+            episode.acknowledge(hand);
+            return true;
+        }
+        let mut fired = self.resolved.iter_mut().rev();
+        let found = fired.find(|alert| *alert.id == *id);
+        let is_found = found.is_some();
+        if let Some(alert) = found {
+            Arc::make_mut(alert).acknowledged = Some(hand);
+        }
+        is_found
+    }
+
+    /// Notes which of the firing alerts are muted.
+    fn mark(&mut self) {
+        let covered = self.firing().filter(|alert| self.mutes.cover(alert));
+        self.muted = Arc::new(covered.map(|alert| Arc::clone(&alert.id)).collect());
+    }
+
+    fn firing(&self) -> impl Iterator<Item = &Arc<Alert>> {
+        let watches = self.watches.values();
+        watches.flat_map(|watch| watch.episodes.values().map(|episode| &episode.alert))
     }
 
     /// Puts every watch in order, and forgets those of model versions that are gone.
@@ -133,12 +194,12 @@ impl Desk {
 
     /// What fires, in the order of model, series, window and test, and what fired, oldest first.
     pub fn alerts(&self) -> (Vec<Arc<Alert>>, Vec<Arc<Alert>>) {
-        let episodes = self
-            .watches
-            .values()
-            .flat_map(|watch| watch.episodes.values());
-        let firing = episodes.map(|episode| Arc::clone(&episode.alert)).collect();
-        (firing, self.resolved.clone())
+        (self.firing().cloned().collect(), self.resolved.clone())
+    }
+
+    /// The mutes in force, and the ids of the firing alerts that they cover.
+    pub fn mutes(&self) -> (Vec<Arc<Muting>>, Arc<BTreeSet<Arc<str>>>) {
+        (self.mutes.list(), Arc::clone(&self.muted))
     }
 
     /// How often alerts changed.

@@ -59,6 +59,19 @@ pub struct Alert {
     pub peers: Vec<Arc<str>>,
     /// When it was over, in event time.
     pub resolved: Option<Timestamp>,
+    /// Who said last that somebody looks after it.
+    pub acknowledged: Option<Arc<Hand>>,
+}
+
+/// By whose hand something was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hand {
+    /// Who.
+    pub actor: Arc<str>,
+    /// Why; empty where nobody said.
+    pub reason: Arc<str>,
+    /// When, by the log's clock.
+    pub at: Timestamp,
 }
 
 /// What became of an alert.
@@ -180,6 +193,11 @@ impl Episode {
             return Some(Change::Escalated);
         }
         None
+    }
+
+    /// Notes who looks after it.
+    pub fn acknowledge(&mut self, hand: Arc<Hand>) {
+        Arc::make_mut(&mut self.alert).acknowledged = Some(hand);
     }
 
     /// Ends it for another reason.

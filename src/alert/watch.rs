@@ -11,6 +11,7 @@ use super::learn::{Lesson, learn};
 use super::rule::{Judged, Verdict};
 use super::sentence::{Subject, sentence};
 use super::settings::Settings;
+use super::taught::{LIVE_DAYS, Taught};
 use super::{Test, budget};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
@@ -21,9 +22,6 @@ use crate::reference::{BLOCK, Reference};
 use crate::score;
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
-
-/// Days of live traffic that teach what is natural, where the reference does not.
-const LIVE_DAYS: u32 = 8;
 
 /// The most series named as having moved with another.
 const PEERS_MAX: usize = 8;
@@ -42,6 +40,8 @@ pub(super) struct Watch {
     ticked: BTreeMap<Length, Timestamp>,
     /// What the first days of live traffic taught, and under which layout.
     live: Option<(Arc<Layout>, Arc<Natural>)>,
+    /// What the hours of the reference taught, where it came without that.
+    hours: Option<Taught>,
     config: Option<Arc<Configuration>>,
 }
 
@@ -69,6 +69,10 @@ impl Watch {
             return;
         };
         self.learn_live(model, reference, config);
+        let is_of = |taught: &Taught| taught.is_of(reference, config);
+        if !self.hours.as_ref().is_some_and(is_of) {
+            self.hours = Taught::of(reference, config);
+        }
         let is_current = self.judge.as_ref().is_some_and(|judge| {
             Arc::ptr_eq(&judge.reference, reference)
                 && self
@@ -118,7 +122,12 @@ impl Watch {
         }
         let live = self.live.as_ref();
         let live = live.filter(|(layout, _)| **layout == *reference.layout);
-        live.map(|(_, natural)| own(Source::Live, natural))
+        let live = live.map(|(_, natural)| own(Source::Live, natural));
+        let hours = self.hours.as_ref();
+        let by_hours = |taught: &Taught| Some(own(Source::Reference, taught.natural.as_ref()?));
+        let long = hours.filter(|taught| taught.is_long).and_then(by_hours);
+        long.or(live)
+            .or_else(|| hours.and_then(by_hours))
             .or_else(|| before.cloned())
     }
 
@@ -351,5 +360,6 @@ fn alert_of(
         sentence: sentence(test, subject, &names).into(),
         peers,
         resolved: None,
+        acknowledged: None,
     })
 }

@@ -4,14 +4,14 @@
 //! are meanings (is this a broker, a topic, a glob) and what one key demands of another.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use config::{Value, ValueKind};
 use globset::Glob;
 
-use crate::config::load::{Table, origin};
+use crate::config::load::{Table, origin, read};
 use crate::config::raw::{self, Raw};
-use crate::config::{Config, Home, Http, Log, LogFormat, Reference, State, SurfaceLimits};
+use crate::config::{Config, Home, Http, Log, LogFormat, Reference, State, SurfaceLimits, Tokens};
 use crate::statelog::record::Configuration;
 use crate::telemetry;
 use crate::time::Length;
@@ -30,6 +30,9 @@ mod tests;
 const STORES: [&str; 9] = [
     "file", "s3", "s3a", "gs", "az", "adl", "abfs", "abfss", "https",
 ];
+
+/// Problems of a file of tokens that are told; further ones come when these are put right.
+const PROBLEMS_OF_TOKENS_MAX: usize = 20;
 
 /// Checks the merged values; `problems` are those found while loading.
 pub(super) fn check(values: Table, problems: Vec<Problem>) -> Result<Config, Problems> {
@@ -106,6 +109,7 @@ impl Checker {
             fold,
             http: Http {
                 listen: self.listen(&raw.http.listen),
+                tokens: raw.http.tokens_file.and_then(|file| self.tokens(&file)),
             },
             limits: SurfaceLimits {
                 metric_series_max: raw.limits.metric_series_max,
@@ -203,6 +207,20 @@ impl Checker {
             self.report(Problem::new("http.listen", what).hint(hint));
             SocketAddr::from(([127, 0, 0, 1], 0))
         })
+    }
+
+    fn tokens(&mut self, file: &str) -> Option<Tokens> {
+        let parsed = read(Path::new(file)).map_err(|what| vec![what]);
+        match parsed.and_then(|text| Tokens::parse(&text)) {
+            Ok(tokens) => Some(tokens),
+            Err(wrong) => {
+                for what in wrong.into_iter().take(PROBLEMS_OF_TOKENS_MAX) {
+                    let what = format!("{} {what}", shown(file));
+                    self.report(Problem::new("http.tokens_file", what));
+                }
+                None
+            }
+        }
     }
 
     fn log(&mut self, raw: raw::Log) -> Log {

@@ -329,6 +329,10 @@ tables! {
     Http {
         /// The address to listen at; port 0 takes a free one and the log says which.
         listen: String = Text, Is("127.0.0.1:9464");
+        /// A file of tokens, a line `ROLE NAME TOKEN` each: role `read` or `operate`, the name of
+        /// who has it, and at least 16 characters. With it, reading needs a token too. Without it,
+        /// all can read and nobody can acknowledge, mute or accept a baseline.
+        tokens_file: Option<String> = Text, Unset;
     }
 
     /// Bounds on what the data may make driftd hold and show.

@@ -2,6 +2,9 @@
 //!
 //! An entry must follow from the log alone: replicas that were started with different
 //! configurations, or that saw the same reference twice, write the same journal.
+//!
+//! What an operator asked for has the operator's name and reason. A baseline that is accepted is
+//! told twice: that somebody accepted it, and that a reference is in force.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +15,7 @@ use crate::journal::entry::DRIFTD;
 use crate::journal::{self, Chain, Draft, Entry, Event, Text};
 use crate::key::ModelKey;
 use crate::layout::Digest;
-use crate::statelog::record::{Alerting, Configuration, LEARN_ROWS};
+use crate::statelog::record::{Alerting, Command, CommandKind, Configuration, LEARN_ROWS, Mute};
 
 /// Model versions whose last refused reference is remembered; refusals of further ones are written
 /// as often as they come.
@@ -25,12 +28,59 @@ pub(super) struct Scribe {
     /// The last configuration that came through the log; the one the fold began with did not.
     configured: Option<Arc<Configuration>>,
     refused: BTreeMap<ModelKey, (Option<Digest>, String)>,
+    /// The command to accept a baseline whose outcome is the next effect on a reference.
+    asked: Option<Command>,
 }
 
 impl Scribe {
-    /// The entry of an effect, if it is news.
-    pub(super) fn effect(&mut self, effect: &Effect, fold: &Fold) -> Option<Entry> {
-        let event = match effect {
+    /// The entries of an effect, as far as it is news.
+    pub(super) fn effect(&mut self, effect: &Effect, fold: &Fold) -> Vec<Entry> {
+        let asked = match effect {
+            Effect::Activated { .. } | Effect::Refused { .. } => self.asked.take(),
+            _ => None,
+        };
+        let mut entries = Vec::new();
+        if let (Effect::Activated { key, digest, .. }, Some(command)) = (effect, &asked)
+            && let CommandKind::AcceptBaseline { from, to, .. } = &command.kind
+        {
+            let accepted = Event::BaselineAccepted {
+                key: key.clone(),
+                digest: *digest,
+                from: *from,
+                to: *to,
+            };
+            entries.push(self.write_for(command, accepted, fold));
+        }
+        if let Some(event) = self.news(effect, fold) {
+            let refused = asked.filter(|_| matches!(event, Event::ReferenceRefused { .. }));
+            entries.push(match refused {
+                Some(command) => self.write_for(&command, event, fold),
+                None => self.write(event, fold),
+            });
+        }
+        entries
+    }
+
+    /// The entry of a command that meant something; that of a baseline comes with what became of
+    /// it.
+    pub(super) fn command(&mut self, command: &Command, fold: &Fold) -> Option<Entry> {
+        let event = match &command.kind {
+            CommandKind::Acknowledge { alert } => Event::Acknowledged {
+                alert: Text::new(alert),
+            },
+            CommandKind::Mute(mute) => muted(mute),
+            CommandKind::Unmute { id } => Event::Unmuted { id: Text::new(id) },
+            CommandKind::AcceptBaseline { .. } => {
+                self.asked = Some(command.clone());
+                return None;
+            }
+        };
+        Some(self.write_for(command, event, fold))
+    }
+
+    /// What an effect is to the journal, if it is news.
+    fn news(&mut self, effect: &Effect, fold: &Fold) -> Option<Event> {
+        Some(match effect {
             Effect::Activated {
                 key,
                 role,
@@ -70,8 +120,7 @@ impl Scribe {
             | Effect::Layouts
             | Effect::Anchor(_)
             | Effect::Command(_) => return None,
-        };
-        Some(self.write(event, fold))
+        })
     }
 
     /// The entry of what became of an alert.
@@ -115,6 +164,18 @@ impl Scribe {
         })
     }
 
+    /// As [`Self::write`], by the hand of an operator.
+    fn write_for(&mut self, command: &Command, event: Event, fold: &Fold) -> Entry {
+        let reason = Some(command.reason.as_str()).filter(|reason| !reason.is_empty());
+        self.chain.next(Draft {
+            at: fold.log_time,
+            position: fold.position.saturating_sub(1),
+            actor: Text::new(&command.actor),
+            reason: reason.map(Text::new),
+            event,
+        })
+    }
+
     /// Whether the last refusal of a model version was another one; this is the last one then.
     fn is_news(&mut self, key: &ModelKey, digest: Option<Digest>, reason: &str) -> bool {
         let before = self.refused.get(key);
@@ -126,6 +187,16 @@ impl Scribe {
                 .insert(key.clone(), (digest, reason.to_owned()));
         }
         true
+    }
+}
+
+fn muted(mute: &Mute) -> Event {
+    Event::Muted {
+        id: Text::new(&mute.id),
+        model: Text::new(&mute.model),
+        version: mute.version.as_deref().map(Text::new),
+        series: mute.series.as_deref().map(Text::new),
+        until: mute.until,
     }
 }
 

@@ -16,7 +16,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderValue, Method, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{delete, get, post};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::{task, time};
 use tracing::error;
@@ -26,9 +26,11 @@ use crate::expose::find::{self, Default, Ends};
 use crate::expose::problem::Problem;
 use crate::expose::query::{Params, path_of};
 use crate::expose::view::{self, AlertsAsked, HistoryAsked, ScoresAsked};
-use crate::expose::{COMPUTE_WAIT_MAX, Shared, guard, metrics};
+use crate::expose::{COMPUTE_WAIT_MAX, Shared, auth, guard, metrics};
 use crate::reference::{ReferenceRole, artifact};
 use crate::time::{Length, Timestamp};
+
+mod orders;
 
 /// The media type of an artifact, which is an Arrow file.
 const ARTIFACT_TYPE: &str = "application/vnd.apache.arrow.file";
@@ -61,11 +63,22 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             "/api/v1/models/{model}/versions/{version}/reference",
             get(reference),
         )
+        .route(
+            "/api/v1/models/{model}/versions/{version}/baseline",
+            post(orders::baseline),
+        )
         .route("/api/v1/alerts", get(alerts))
+        .route("/api/v1/alerts/{id}/acknowledge", post(orders::acknowledge))
+        .route("/api/v1/mutes", get(mutes).post(orders::mute))
+        .route("/api/v1/mutes/{id}", delete(orders::unmute))
         .route("/api/v1/journal", get(journal))
         .route("/api/v1/status", get(status))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&shared),
+            auth::admit,
+        ))
         .layer(middleware::from_fn(guard::guard))
         .with_state(shared)
 }
@@ -133,6 +146,15 @@ async fn alerts(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answe
     compute(&shared, move |board| {
         Ok(Json(view::alerts(board, &asked)?).into_response())
     })
+    .await
+}
+
+async fn mutes(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answer {
+    Params::new(pairs, &[])?;
+    compute(
+        &shared,
+        |board| Ok(Json(view::mutes(board)).into_response()),
+    )
     .await
 }
 

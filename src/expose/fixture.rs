@@ -309,6 +309,7 @@ pub(super) fn alert() -> Arc<Alert> {
         sentence: format!("`{HOSTILE}` moved up").into(),
         peers: vec!["country".into()],
         resolved: None,
+        acknowledged: None,
     })
 }
 

@@ -1,7 +1,8 @@
 //! Bounds on what a client can take: connections, idle time, time per request, bytes of its head.
 //!
-//! A request's body is never read: no path takes one. The bounds hold for well-meaning and hostile
-//! clients alike; at each of them the client is told, or its connection closed.
+//! A request's body is read only where a command is in it, within a bound of its own. The bounds
+//! hold for well-meaning and hostile clients alike; at each of them the client is told, or its
+//! connection closed.
 
 use std::io;
 use std::net::SocketAddr;

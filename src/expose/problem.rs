@@ -13,7 +13,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::expose::view;
 use crate::fold::model::{ModelState, References};
-use crate::key::ModelKey;
+use crate::key::{ModelKey, Name};
+use crate::statelog::AppendError;
 use crate::time::{Length, Timestamp};
 
 /// The media type of a problem document.
@@ -27,7 +28,7 @@ const RETRY_AFTER_SECONDS: u16 = 5;
 pub(super) enum Problem {
     #[error("there is nothing at `{0}`; see /api/v1/models, /api/v1/status and /metrics")]
     UnknownPath(String),
-    #[error("{0} is not possible here; use GET")]
+    #[error("{0} is not possible here; the header `Allow` says what is")]
     Method(String),
     #[error("a part of the path is not UTF-8 once percent-decoded; encode names as UTF-8")]
     PathEncoding,
@@ -82,6 +83,35 @@ pub(super) enum Problem {
     LongUri(usize),
     #[error("the header fields have more than {0} bytes")]
     LargeHeaders(usize),
+    #[error("the body has more than {0} bytes")]
+    LargeBody(usize),
+    #[error("a command is JSON; say so with `Content-Type: application/json`")]
+    MediaType,
+    #[error("the body: {0}")]
+    Body(String),
+    #[error(
+        "no alert with the id `{0}` fires, nor is it one of the last that did; see /api/v1/alerts"
+    )]
+    UnknownAlert(String),
+    #[error("no mute with the id `{0}` is in force; see /api/v1/mutes")]
+    UnknownMute(String),
+    #[error("{0} mutes are in force, which is all there may be; end some of /api/v1/mutes")]
+    ManyMutes(usize),
+    #[error("model version `{0}` has no reference yet, whose bins a baseline could have")]
+    NoBins(ModelKey),
+    #[error("a token is needed; send one of `http.tokens_file` as `Authorization: Bearer TOKEN`")]
+    NoToken,
+    #[error("the header `Authorization` is not `Bearer TOKEN` with a token of `http.tokens_file`")]
+    WrongToken,
+    #[error("the token of `{0}` has the role `read`; commands need the role `operate`")]
+    ReadOnly(Name),
+    #[error(
+        "commands need to know who gives them: configure `http.tokens_file` with a line \
+         `operate NAME TOKEN`"
+    )]
+    NoTokensFile,
+    #[error("{0}; the command has no effect, come back soon")]
+    NotAppended(AppendError),
     #[error("driftd has a fault; see its log")]
     Fault,
 }
@@ -93,6 +123,11 @@ impl Problem {
             name,
             reason: reason.into(),
         }
+    }
+
+    /// What is wrong with a body.
+    pub(super) fn body(what: impl Into<String>) -> Self {
+        Self::Body(what.into())
     }
 
     /// That a model version has no such reference.
@@ -139,6 +174,22 @@ impl Problem {
                 "headers-too-large",
                 "Header fields too large",
             ),
+            Self::LargeBody(_) => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-large",
+                "Body too large",
+            ),
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Not JSON"),
+            Self::Body(_) => (bad, "bad-body", "Bad body"),
+            Self::UnknownAlert(_) => (none, "unknown-alert", "No such alert"),
+            Self::UnknownMute(_) => (none, "unknown-mute", "No such mute"),
+            Self::ManyMutes(_) => (StatusCode::CONFLICT, "too-many-mutes", "Too many mutes"),
+            Self::NoBins(_) => (StatusCode::CONFLICT, "no-bins", "No reference yet"),
+            Self::NoToken => (StatusCode::UNAUTHORIZED, "no-token", "No token"),
+            Self::WrongToken => (StatusCode::UNAUTHORIZED, "wrong-token", "Wrong token"),
+            Self::ReadOnly(_) => (StatusCode::FORBIDDEN, "read-only", "Not allowed"),
+            Self::NoTokensFile => (StatusCode::FORBIDDEN, "no-tokens-file", "Not allowed"),
+            Self::NotAppended(_) => (later, "not-appended", "Not appended"),
             Self::Fault => (StatusCode::INTERNAL_SERVER_ERROR, "fault", "Internal fault"),
         }
     }
@@ -156,6 +207,10 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if status == StatusCode::UNAUTHORIZED {
+            let asked = HeaderValue::from_static("Bearer realm=\"driftd\"");
+            headers.insert(header::WWW_AUTHENTICATE, asked);
+        }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS));
         }

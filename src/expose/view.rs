@@ -28,6 +28,7 @@ use crate::time::{Length, Timestamp};
 
 mod alerts;
 mod bins;
+mod commands;
 mod history;
 mod journal;
 mod models;
@@ -36,6 +37,7 @@ mod series;
 mod status;
 
 pub(super) use self::alerts::{AlertsAsked, alerts};
+pub(super) use self::commands::{BaselineAsked, MuteAsked, Reason, body, command, mutes, time};
 pub(super) use self::history::{HistoryAsked, history};
 pub(super) use self::journal::journal;
 pub(super) use self::models::models;

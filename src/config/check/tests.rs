@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use crate::config::{
-    Config, Home, LogFormat, OnTruncation, Overrides, Problems, Start, environment, keys, load,
+    Config, Home, LogFormat, OnTruncation, Overrides, Problems, Start, TokenRole, environment,
+    keys, load,
 };
 use crate::decode::{FieldPaths, Limits};
 use crate::time::Length;
@@ -113,6 +114,7 @@ fn nothing_is_required_but_brokers_and_topics() {
 #[test]
 fn all_that_can_be_set_is_read() {
     let (dir, ca) = file("");
+    let (tokens_dir, tokens) = file("operate ann 0123456789abcdef");
     let config = load_toml(&format!(
         "[kafka]
         brokers = ['[::1]:9092', 'b.example:9093']
@@ -161,6 +163,7 @@ fn all_that_can_be_set_is_read() {
         allow = ['fraud-*', '{{a,b}}?']
         [http]
         listen = '[::]:0'
+        tokens_file = '{1}'
         [limits]
         models_max = 1
         loose_series_max = 2
@@ -170,13 +173,36 @@ fn all_that_can_be_set_is_read() {
         level = 'warn,rdkafka=debug'
         format = 'json'
         ",
-        ca.display()
+        ca.display(),
+        tokens.display()
     ));
-    drop(dir);
+    drop((dir, tokens_dir));
     let config = config.unwrap();
     assert_eq!(config.kafka.properties["socket.timeout.ms"], "1000");
     assert_eq!(config.kafka.properties["security.protocol"], "ssl");
     insta::assert_debug_snapshot!(config);
+}
+
+#[test]
+fn a_file_of_tokens_is_read_at_the_start() {
+    let of = |path: &Path| load_toml(&format!("{LEAST}http.tokens_file = '{}'", path.display()));
+    let (_dir, good) = file("read ann 0123456789abcdef");
+    let tokens = of(&good).unwrap().http.tokens.unwrap();
+    assert_eq!(
+        tokens.find("0123456789abcdef").unwrap().role,
+        TokenRole::Read
+    );
+    let (_dir, bad) = file("read ann 0123456789abcdef\nwrite bob fedcba9876543210\n\nread");
+    let said = of(&bad).unwrap_err().to_string();
+    for what in ["line 2 has a role", "line 4 is not `ROLE NAME TOKEN`"] {
+        assert!(
+            said.contains("http.tokens_file: ") && said.contains(what),
+            "{said}"
+        );
+    }
+    assert!(!said.contains("fedcba"), "{said}");
+    let said = of(&bad.with_extension("none")).unwrap_err().to_string();
+    assert!(said.contains("cannot be read"), "{said}");
 }
 
 #[test]

@@ -20,6 +20,8 @@ use crate::journal::ledger::NEWEST_MAX;
 use crate::journal::{self, Chain, Journal, Line};
 use crate::reference::artifact;
 
+mod orders;
+
 /// A server with a runtime of its own.
 struct Server {
     runtime: Runtime,
@@ -567,7 +569,10 @@ fn only_reading_is_allowed() {
     let (kind, detail) = reply.problem();
     assert_eq!(
         (kind.as_str(), detail.as_str()),
-        ("wrong-method", "POST is not possible here; use GET")
+        (
+            "wrong-method",
+            "POST is not possible here; the header `Allow` says what is"
+        )
     );
     let head = server.send("HEAD /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert_eq!((head.status, head.body.as_str()), (200, ""));

@@ -8,12 +8,17 @@ use crate::time::Length;
 
 /// Writes what the board says of alerts.
 pub(super) fn write(page: &mut Text, board: &Board) {
-    let active = board.firing.iter().map(|alert| {
+    // what is muted must not page
+    let firing = || {
+        let all = board.firing.iter();
+        all.filter(|alert| !board.muted.contains(&alert.id))
+    };
+    let active = firing().map(|alert| {
         let window = alert.window.to_string();
         ALERT_ACTIVE.sample(&labels(alert, &window), 1.0)
     });
     page.metric(&ALERT_ACTIVE, active);
-    let info = board.firing.iter().map(|alert| {
+    let info = firing().map(|alert| {
         let window = alert.window.to_string();
         let [model, version, series, window, test, severity, reference] = labels(alert, &window);
         let labels = [

@@ -120,9 +120,11 @@ metrics! {
     MODEL_LEARNING, "model_learning", Gauge, &["model", "version"],
         "1 while the model version has no reference and learns one from its first rows, else 0.";
     ALERT_ACTIVE, "alert_active", Gauge, ALERT,
-        "1 while the alert fires. Only the severities warning and critical are worth a page.";
+        "1 while the alert fires and is not muted. Only the severities warning and critical are \
+         worth a page.";
     ALERT_INFO, "alert_info", Gauge, ALERT_SENTENCE,
-        "1 while the alert fires; the label sentence says what moved, as of when it fired.";
+        "1 while the alert fires and is not muted; the label sentence says what moved, as of when \
+         it fired.";
     ALERTS, "alerts_total", Counter, &["model", "severity", "transition"],
         "Alerts that fired, got worse (escalated) or were over (resolved).";
     LATENCY, "latency_seconds", Gauge, &["model", "version", "q", "window"],

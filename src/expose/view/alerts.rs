@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Text;
 use crate::alert::Severity;
-use crate::alert::episode::Alert;
+use crate::alert::episode::{Alert, Hand};
 use crate::alert::judge::Source;
 use crate::alert::rule::Judged;
 use crate::board::{Board, ClosedWindow};
@@ -142,10 +142,34 @@ struct AlertView<'a> {
     sentence: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     moved_too: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledged: Option<HandView<'a>>,
+    /// Whether it fires and does not page; left out where it is not so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    muted: bool,
+}
+
+/// By whose hand.
+#[derive(Debug, Serialize)]
+struct HandView<'a> {
+    actor: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    at: Text<Timestamp>,
+}
+
+impl<'a> HandView<'a> {
+    fn of(hand: &'a Hand) -> Self {
+        Self {
+            actor: &hand.actor,
+            reason: &hand.reason,
+            at: Text(hand.at),
+        }
+    }
 }
 
 impl<'a> AlertView<'a> {
-    fn of(alert: &'a Alert) -> Self {
+    fn of(alert: &'a Alert, board: &Board) -> Self {
         Self {
             id: &alert.id,
             model: alert.key.model.as_str(),
@@ -167,6 +191,8 @@ impl<'a> AlertView<'a> {
             psi: alert.psi,
             sentence: &alert.sentence,
             moved_too: alert.peers.iter().map(|peer| &**peer).collect(),
+            acknowledged: alert.acknowledged.as_deref().map(HandView::of),
+            muted: alert.resolved.is_none() && board.muted.contains(&alert.id),
         }
     }
 }
@@ -207,6 +233,9 @@ pub(in crate::expose) fn alerts<'a>(
     let page: Vec<&Alert> = all.into_iter().skip(skipped).take(asked.limit).collect();
     Ok(AlertsPage {
         next: page.last().filter(|_| more).map(|alert| &*alert.id),
-        alerts: page.into_iter().map(AlertView::of).collect(),
+        alerts: page
+            .into_iter()
+            .map(|alert| AlertView::of(alert, board))
+            .collect(),
     })
 }
