@@ -21,6 +21,7 @@
 //! - [`counts`], [`baseline`] and [`compare`]: a window of a series against what is expected of it.
 //! - [`learn`]: what is natural, from blocks of a healthy period.
 //! - [`budget`] and [`rule`]: from a statistic to a verdict; [`judge`]: of a whole window.
+//! - `presence`: keys that rows lack, fields that nobody knew.
 //! - [`episode`]: from verdicts to alerts; [`sentence`]: what they tell people.
 //! - [`desk`]: all of it for all model versions, as the fold goes on.
 
@@ -30,8 +31,10 @@ pub mod compare;
 pub mod counts;
 pub mod desk;
 pub mod episode;
+mod finding;
 pub mod judge;
 pub mod learn;
+mod presence;
 pub mod rule;
 pub mod sentence;
 pub mod settings;
@@ -39,6 +42,8 @@ mod watch;
 
 pub use self::watch::{hours_of, is_whole};
 
+#[cfg(test)]
+pub(crate) mod scene;
 #[cfg(test)]
 pub(crate) mod support;
 
@@ -61,11 +66,15 @@ pub enum Test {
     Novelty,
     /// Numbers outside of the reference's range.
     Range,
+    /// Rows without one of the keys that carry series.
+    Absent,
+    /// Fields that the reference does not know.
+    Appeared,
 }
 
 impl Test {
     /// All tests, in the order in which they are listed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Location,
         Self::Shape,
         Self::Dist,
@@ -73,6 +82,8 @@ impl Test {
         Self::Invalid,
         Self::Novelty,
         Self::Range,
+        Self::Absent,
+        Self::Appeared,
     ];
 
     /// The name used in metrics, the journal and the API.
@@ -85,17 +96,21 @@ impl Test {
             Self::Invalid => "invalid",
             Self::Novelty => "novelty",
             Self::Range => "range",
+            Self::Absent => "absent",
+            Self::Appeared => "appeared",
         }
     }
 
-    /// What natural variation is learned as.
-    pub const fn part(self) -> Part {
+    /// What natural variation of a series is learned as; none of a test that is not of a series of
+    /// the reference.
+    pub const fn part(self) -> Option<Part> {
         match self {
-            Self::Location | Self::Dist => Part::Main,
-            Self::Shape => Part::Shape,
-            Self::Missing => Part::Missing,
-            Self::Invalid => Part::Invalid,
-            Self::Novelty | Self::Range => Part::Novelty,
+            Self::Location | Self::Dist => Some(Part::Main),
+            Self::Shape => Some(Part::Shape),
+            Self::Missing => Some(Part::Missing),
+            Self::Invalid => Some(Part::Invalid),
+            Self::Novelty | Self::Range => Some(Part::Novelty),
+            Self::Absent | Self::Appeared => None,
         }
     }
 }

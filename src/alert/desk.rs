@@ -14,8 +14,9 @@ use std::sync::Arc;
 
 use super::budget::{self, STEPS_PER_WINDOW};
 use super::episode::{Alert, Change};
+use super::finding::Told;
 use super::judge::{Judge, Nature, Source};
-use super::watch::{Told, Watch};
+use super::watch::Watch;
 use crate::fold::Fold;
 use crate::fold::model::ModelState;
 use crate::key::{ModelKey, Name};

@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 
 use super::Test;
+use super::finding::Finding;
 use super::judge::Verdicts;
 use crate::layout::{Category, Cell, Kind, SeriesLayout};
 use crate::reference::SeriesReference;
@@ -63,6 +64,8 @@ pub fn sentence(test: Test, subject: Subject<'_>, peers: &[&str]) -> String {
             percent_of(verdicts.current.novel_rate()),
         ),
         Test::Range => range(subject),
+        // these are not of a series: see [`presence`]
+        Test::Absent | Test::Appeared => return String::new(),
     };
     if let [first, rest @ ..] = peers {
         let _infallible = write!(text, "; `{first}`");
@@ -76,6 +79,33 @@ pub fn sentence(test: Test, subject: Subject<'_>, peers: &[&str]) -> String {
         text.push_str(" moved too");
     }
     cut(text)
+}
+
+/// The sentence of a key that rows lack, or of a field that appeared.
+pub(super) fn presence(finding: &Finding, length: Length) -> String {
+    let (name, now) = (&finding.series, percent(finding.now));
+    let [hits, rest] = finding.now.cells();
+    cut(match finding.seen.judged.compared.test {
+        Test::Appeared => {
+            let others = match finding.others {
+                0 => String::new(),
+                others => format!("; {others} other new fields"),
+            };
+            format!(
+                "`{name}` appeared in {now} of the rows of the last {length}: the reference has no \
+                 such field{others}"
+            )
+        }
+        _ if rest == 0 && hits > 0 => format!(
+            "`{name}` vanished: no row of the last {length} has it ({} are without it in the \
+             reference)",
+            percent(finding.then)
+        ),
+        _ => format!(
+            "{now} of the rows of the last {length} are without `{name}` ({} in the reference)",
+            percent(finding.then)
+        ),
+    })
 }
 
 /// At most [`SENTENCE_BYTES_MAX`] bytes, cut between characters.
