@@ -21,7 +21,8 @@
 //! - [`counts`], [`baseline`] and [`compare`]: a window of a series against what is expected of it.
 //! - [`learn`]: what is natural, from blocks of a healthy period.
 //! - [`budget`] and [`rule`]: from a statistic to a verdict; [`judge`]: of a whole window.
-//! - `presence`: keys that rows lack, fields that nobody knew.
+//! - `presence`: keys that rows lack, fields that nobody knew; `volume`: rows that stay away;
+//!   [`schema`]: a version with other fields.
 //! - [`episode`]: from verdicts to alerts; [`sentence`]: what they tell people.
 //! - [`desk`]: all of it for all model versions, as the fold goes on.
 
@@ -36,8 +37,10 @@ pub mod judge;
 pub mod learn;
 mod presence;
 pub mod rule;
+pub mod schema;
 pub mod sentence;
 pub mod settings;
+mod volume;
 mod watch;
 
 pub use self::watch::{hours_of, is_whole};
@@ -70,11 +73,15 @@ pub enum Test {
     Absent,
     /// Fields that the reference does not know.
     Appeared,
+    /// Fewer rows of the model than at this time of other days.
+    Volume,
+    /// A version with other fields than the one before: a fact, and no test.
+    Schema,
 }
 
 impl Test {
     /// All tests, in the order in which they are listed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Location,
         Self::Shape,
         Self::Dist,
@@ -84,6 +91,8 @@ impl Test {
         Self::Range,
         Self::Absent,
         Self::Appeared,
+        Self::Volume,
+        Self::Schema,
     ];
 
     /// The name used in metrics, the journal and the API.
@@ -98,6 +107,8 @@ impl Test {
             Self::Range => "range",
             Self::Absent => "absent",
             Self::Appeared => "appeared",
+            Self::Volume => "volume",
+            Self::Schema => "schema",
         }
     }
 
@@ -110,7 +121,7 @@ impl Test {
             Self::Missing => Some(Part::Missing),
             Self::Invalid => Some(Part::Invalid),
             Self::Novelty | Self::Range => Some(Part::Novelty),
-            Self::Absent | Self::Appeared => None,
+            Self::Absent | Self::Appeared | Self::Volume | Self::Schema => None,
         }
     }
 }
@@ -133,6 +144,15 @@ impl Severity {
             Self::Info => "info",
             Self::Warning => "warning",
             Self::Critical => "critical",
+        }
+    }
+
+    /// That of a collapse by its size, see `volume`: a tenth of the rows is critical.
+    fn of_collapse(size: f64) -> Self {
+        if size >= volume::CRITICAL {
+            Self::Critical
+        } else {
+            Self::Warning
         }
     }
 

@@ -89,6 +89,14 @@ impl Engine {
                 for effect in self.effects.drain(..) {
                     let entry = self.scribe.effect(&effect, &self.fold);
                     outputs.extend(entry.map(Output::Journal));
+                    if let Effect::Activated {
+                        key, is_new: true, ..
+                    } = &effect
+                        && let Some(change) = self.desk.activated(&self.fold, key, &mut self.told)
+                    {
+                        let entry = self.scribe.schema(&change, &self.fold);
+                        outputs.push(Output::Journal(entry));
+                    }
                     if effect == Effect::Layouts {
                         let layouts = Arc::new(self.fold.layouts());
                         let lateness = self.fold.config.lateness;

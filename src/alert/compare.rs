@@ -141,7 +141,7 @@ pub fn psi_of(test: Test, expected: &Expected, current: &SeriesCounts) -> Option
         Test::Invalid => two(expected.invalid, current.invalid_rate()),
         Test::Novelty | Test::Range => two(expected.novel?, current.novel_rate()?),
         // they are not of a series
-        Test::Absent | Test::Appeared => None,
+        Test::Absent | Test::Appeared | Test::Volume | Test::Schema => None,
     }
 }
 

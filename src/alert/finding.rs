@@ -53,6 +53,7 @@ impl Finding {
     pub(super) fn alert(&self, key: &ModelKey, role: ReferenceRole, window: &Window) -> Alert {
         let judged = &self.seen.judged;
         let test = judged.compared.test;
+        let role = Some(role);
         Alert {
             id: id_of(key, (&self.series, window.length, test), role, window.end),
             key: key.clone(),

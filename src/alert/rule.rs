@@ -103,6 +103,7 @@ impl Judged {
         match self.compared.test {
             // what the model does not read hurts nobody yet
             Test::Appeared => severity.min(Severity::Warning),
+            Test::Volume => Severity::of_collapse(self.psi.unwrap_or(0.0)),
             _ => severity,
         }
     }

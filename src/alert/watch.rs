@@ -12,7 +12,7 @@ use super::learn::{Lesson, learn};
 use super::rule::Judged;
 use super::sentence::{Subject, sentence};
 use super::settings::Settings;
-use super::{Test, budget, presence};
+use super::{Test, budget, presence, schema};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
@@ -41,6 +41,8 @@ pub(super) struct Watch {
     /// What the first days of live traffic taught, and under which layout.
     live: Option<(Arc<Layout>, Arc<Natural>)>,
     config: Option<Arc<Configuration>>,
+    /// The last change of fields that was told of.
+    pub(super) schema: Option<schema::Change>,
     /// How many tests are of keys and fields, and not of series.
     of_presence: usize,
 }
@@ -233,14 +235,18 @@ impl Watch {
                     (None, Some(said)) => presence::is_made(&judge.reference, said, (series, test)),
                     (None, None) => false,
                 };
-                judge.reference.header.role == reference && is_made
+                Some(judge.reference.header.role) == reference && is_made
             })
         };
         let last = model.last_event.unwrap_or(watermark);
         self.episodes.retain(|(series, window, test), episode| {
             let silent = watermark.millis_since(last);
             let is_silent = silent > SILENCE.max(*window).as_millis();
-            let is_kept = !is_silent && is_judged(series, *test, episode.alert.reference);
+            let is_kept = if *test == Test::Schema {
+                watermark.millis_since(episode.alert.since) < window.as_millis()
+            } else {
+                !is_silent && is_judged(series, *test, episode.alert.reference)
+            };
             if !is_kept {
                 told.push((Change::Resolved, episode.end(watermark)));
             }
@@ -338,7 +344,7 @@ fn alert_of(
         length: window.length,
     };
     let names: Vec<&str> = peers.iter().map(|peer| &**peer).collect();
-    let role = reference.header.role;
+    let role = Some(reference.header.role);
     let place = (&**layout.name(), window.length, test);
     Some(Alert {
         id: id_of(&model.key, place, role, window.end),
