@@ -149,7 +149,11 @@ impl Watched {
     /// The ticks to judge in order of time, short windows first: at whole hours, of windows of whole
     /// hours up to a day.
     fn due(&mut self, windows: &[Length], watermark: Timestamp) -> Vec<(Timestamp, Length)> {
-        let lengths: BTreeSet<Length> = windows.iter().copied().filter(is_watched).collect();
+        let lengths: BTreeSet<Length> = windows
+            .iter()
+            .copied()
+            .filter(|length| is_watched(*length))
+            .collect();
         self.ticked.retain(|length, _| lengths.contains(length));
         let mut due = Vec::new();
         for length in lengths {
@@ -245,8 +249,8 @@ fn rows_of(versions: &[&ModelState]) -> BTreeMap<Timestamp, u64> {
 }
 
 /// Whether windows of this length are watched.
-fn is_watched(length: &Length) -> bool {
-    length.is_multiple_of(BLOCK) && *length <= Length::DAY
+fn is_watched(length: Length) -> bool {
+    length.is_multiple_of(BLOCK) && length <= Length::DAY
 }
 
 /// How often windows of this length are judged: at whole hours, at least as seldom as others.

@@ -17,7 +17,7 @@ const BOTH: Carried = Carried::NONE
     .with(Carrier::Features)
     .with(Carrier::Prediction);
 
-fn rows<'a>(count: u32, carried: Carried, fields: &'a [Field]) -> Rows<'a> {
+fn rows(count: u32, carried: Carried, fields: &[Field]) -> Rows<'_> {
     Rows {
         version: "1",
         count,

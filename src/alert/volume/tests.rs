@@ -118,7 +118,7 @@ fn windows_are_judged_at_whole_hours() {
     assert_eq!(every(hours(6)), hours(1));
     assert_eq!(every(hours(7)), hours(2));
     assert_eq!(every(Length::DAY), hours(4));
-    assert!(!is_watched(&Length::MINUTE.times(90)) && !is_watched(&Length::DAY.times(7)));
+    assert!(!is_watched(Length::MINUTE.times(90)) && !is_watched(Length::DAY.times(7)));
 }
 
 /// A roll-out moves rows from one version to the next and is no news. Silence is, and ends.
