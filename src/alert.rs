@@ -21,6 +21,8 @@
 //! - [`counts`], [`baseline`] and [`compare`]: a window of a series against what is expected of it.
 //! - [`learn`]: what is natural, from blocks of a healthy period.
 //! - [`budget`] and [`rule`]: from a statistic to a verdict; [`judge`]: of a whole window.
+//! - `presence`: keys that rows lack, fields that nobody knew; `volume`: rows that stay away;
+//!   [`schema`]: a version with other fields.
 //! - [`episode`]: from verdicts to alerts; [`sentence`]: what they tell people.
 //! - [`mutes`]: which of them are not to page for a while.
 //! - [`desk`]: all of it for all model versions, as the fold goes on.
@@ -31,17 +33,23 @@ pub mod compare;
 pub mod counts;
 pub mod desk;
 pub mod episode;
+mod finding;
 pub mod judge;
 pub mod learn;
 pub mod mutes;
+mod presence;
 pub mod rule;
+pub mod schema;
 pub mod sentence;
 pub mod settings;
 mod taught;
+mod volume;
 mod watch;
 
 pub use self::watch::{hours_of, is_whole};
 
+#[cfg(test)]
+pub(crate) mod scene;
 #[cfg(test)]
 pub(crate) mod support;
 
@@ -64,11 +72,19 @@ pub enum Test {
     Novelty,
     /// Numbers outside of the reference's range.
     Range,
+    /// Rows without one of the keys that carry series.
+    Absent,
+    /// Fields that the reference does not know.
+    Appeared,
+    /// Fewer rows of the model than at this time of other days.
+    Volume,
+    /// A version with other fields than the one before: a fact, and no test.
+    Schema,
 }
 
 impl Test {
     /// All tests, in the order in which they are listed.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 11] = [
         Self::Location,
         Self::Shape,
         Self::Dist,
@@ -76,6 +92,10 @@ impl Test {
         Self::Invalid,
         Self::Novelty,
         Self::Range,
+        Self::Absent,
+        Self::Appeared,
+        Self::Volume,
+        Self::Schema,
     ];
 
     /// The name used in metrics, the journal and the API.
@@ -88,17 +108,23 @@ impl Test {
             Self::Invalid => "invalid",
             Self::Novelty => "novelty",
             Self::Range => "range",
+            Self::Absent => "absent",
+            Self::Appeared => "appeared",
+            Self::Volume => "volume",
+            Self::Schema => "schema",
         }
     }
 
-    /// What natural variation is learned as.
-    pub const fn part(self) -> Part {
+    /// What natural variation of a series is learned as; none of a test that is not of a series of
+    /// the reference.
+    pub const fn part(self) -> Option<Part> {
         match self {
-            Self::Location | Self::Dist => Part::Main,
-            Self::Shape => Part::Shape,
-            Self::Missing => Part::Missing,
-            Self::Invalid => Part::Invalid,
-            Self::Novelty | Self::Range => Part::Novelty,
+            Self::Location | Self::Dist => Some(Part::Main),
+            Self::Shape => Some(Part::Shape),
+            Self::Missing => Some(Part::Missing),
+            Self::Invalid => Some(Part::Invalid),
+            Self::Novelty | Self::Range => Some(Part::Novelty),
+            Self::Absent | Self::Appeared | Self::Volume | Self::Schema => None,
         }
     }
 }
@@ -121,6 +147,15 @@ impl Severity {
             Self::Info => "info",
             Self::Warning => "warning",
             Self::Critical => "critical",
+        }
+    }
+
+    /// That of a collapse by its size, see `volume`: a tenth of the rows is critical.
+    fn of_collapse(size: f64) -> Self {
+        if size >= volume::CRITICAL {
+            Self::Critical
+        } else {
+            Self::Warning
         }
     }
 

@@ -95,6 +95,14 @@ impl Engine {
                     }
                     let entries = self.scribe.effect(&effect, &self.fold);
                     outputs.extend(entries.into_iter().map(Output::Journal));
+                    if let Effect::Activated {
+                        key, is_new: true, ..
+                    } = &effect
+                        && let Some(change) = self.desk.activated(&self.fold, key, &mut self.told)
+                    {
+                        let entry = self.scribe.schema(&change, &self.fold);
+                        outputs.push(Output::Journal(entry));
+                    }
                     if effect == Effect::Layouts {
                         let layouts = Arc::new(self.fold.layouts());
                         let lateness = self.fold.config.lateness;

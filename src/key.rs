@@ -152,6 +152,16 @@ impl Carrier {
         Self::Status,
     ];
 
+    /// The key itself, as it is called in the native event.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Features => "features",
+            Self::Prediction => PREDICTION,
+            Self::Latency => LATENCY,
+            Self::Status => STATUS,
+        }
+    }
+
     /// The carrier of a series by its role and name.
     pub fn of(role: Role, series: &str) -> Self {
         match role {

@@ -249,6 +249,7 @@ fn changed(spec: &Spec, seed: u64, replicate: u32, found: &Mutex<Found>) -> Outc
 fn false_alarms(row: &Row, found: &Found) -> String {
     let of_design = |fired: &&Fired| match fired.test {
         Test::Location | Test::Shape | Test::Dist | Test::Missing => true,
+        Test::Absent | Test::Appeared | Test::Volume | Test::Schema => false,
         Test::Invalid | Test::Novelty | Test::Range => row.spec.cadence == Cadence::Daemon,
     };
     let count = found.false_fired.iter().filter(of_design).count();

@@ -98,7 +98,8 @@ fn values(kind: Kind, expected: &Expected, current: &SeriesCounts, all: &mut Vec
     }
 }
 
-fn rate(test: Test, then: Rate, now: Rate, kappa: f64) -> Option<Compared> {
+/// A test of two cells; `None` where there are too few rows.
+pub fn rate(test: Test, then: Rate, now: Rate, kappa: f64) -> Option<Compared> {
     let rows = rows_of(now);
     let statistic = stats::rate_deviance(then, now).ok()?;
     (rows >= ROWS_MIN).then(|| Compared {
@@ -139,6 +140,8 @@ pub fn psi_of(test: Test, expected: &Expected, current: &SeriesCounts) -> Option
         Test::Missing => two(expected.missing, current.missing_rate()),
         Test::Invalid => two(expected.invalid, current.invalid_rate()),
         Test::Novelty | Test::Range => two(expected.novel?, current.novel_rate()?),
+        // they are not of a series
+        Test::Absent | Test::Appeared | Test::Volume | Test::Schema => None,
     }
 }
 

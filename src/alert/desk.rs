@@ -4,7 +4,7 @@
 //! is due, once, at that place of the log; what comes later changes scores and not what was judged.
 //!
 //! ```text
-//! tests of a model   those of all its live versions share one budget
+//! tests of a model   those of all its live versions share one budget, with that of its rows
 //! a new version      inherits what was natural of the one before, series by series, until hours
 //!                    of its own have taught more
 //! commands           mark alerts, and decide which of them page; they change no judgement
@@ -15,9 +15,13 @@ use std::sync::Arc;
 
 use super::budget::{self, STEPS_PER_WINDOW};
 use super::episode::{Alert, Change, Hand};
+use super::finding::Told;
 use super::judge::{Judge, Nature, Source};
 use super::mutes::{Mutes, Muting};
-use super::watch::{Told, Watch};
+use super::schema;
+use super::settings::Settings;
+use super::volume::{self, Group, Volumes, group_of};
+use super::watch::Watch;
 use crate::fold::Fold;
 use crate::fold::model::ModelState;
 use crate::key::{ModelKey, Name};
@@ -31,6 +35,7 @@ pub const RESOLVED_MAX: usize = 1_000;
 #[derive(Debug, Clone, Default)]
 pub struct Desk {
     watches: BTreeMap<ModelKey, Watch>,
+    volumes: Volumes,
     /// The last tick of each window length when the desk last looked.
     looked: Vec<Timestamp>,
     resolved: Vec<Arc<Alert>>,
@@ -61,13 +66,14 @@ impl Desk {
             return;
         }
         self.looked = ticks;
-        self.prepare(fold);
+        let tests = self.prepare(fold);
         let before = told.len();
         for (key, model) in &fold.models {
             if let Some(watch) = self.watches.get_mut(key) {
                 watch.judge(model, watermark, told);
             }
         }
+        self.volumes.look(fold, watermark, &tests, told);
         let told = told.get(before..).unwrap_or(&[]);
         self.remember(told);
         if !told.is_empty() {
@@ -98,7 +104,8 @@ impl Desk {
         let mut firing = self
             .watches
             .values_mut()
-            .flat_map(|watch| watch.episodes.values_mut());
+            .flat_map(|watch| watch.episodes.values_mut())
+            .chain(self.volumes.episodes_mut());
         if let Some(episode) = firing.find(|episode| *episode.alert.id == *id) {
             episode.acknowledge(hand);
             return true;
@@ -120,25 +127,52 @@ impl Desk {
 
     fn firing(&self) -> impl Iterator<Item = &Arc<Alert>> {
         let watches = self.watches.values();
-        watches.flat_map(|watch| watch.episodes.values().map(|episode| &episode.alert))
+        let of_versions =
+            watches.flat_map(|watch| watch.episodes.values().map(|episode| &episode.alert));
+        of_versions.chain(self.volumes.firing())
+    }
+
+    /// Takes that a reference of a model version came into force: what it changed of the fields, if
+    /// that is news.
+    pub fn activated(
+        &mut self,
+        fold: &Fold,
+        key: &ModelKey,
+        told: &mut Vec<Told>,
+    ) -> Option<schema::Change> {
+        let change = schema::Change::of(fold, key);
+        let watch = self.watches.entry(key.clone()).or_default();
+        if watch.schema == change {
+            return None;
+        }
+        watch.schema.clone_from(&change);
+        let (change, window) = (change?, *fold.config.windows.iter().max()?);
+        let at = fold.watermark.unwrap_or(fold.log_time);
+        let begun = schema::begin(&mut watch.episodes, &change, window, at);
+        self.remember(begun.as_slice());
+        told.extend(begun);
+        self.mark();
+        Some(change)
     }
 
     /// Puts every watch in order, and forgets those of model versions that are gone.
-    fn prepare(&mut self, fold: &Fold) {
+    /// Gives how many tests share the budget of each model.
+    fn prepare(&mut self, fold: &Fold) -> BTreeMap<Group, usize> {
         self.watches.retain(|key, _| fold.models.contains_key(key));
         for (key, model) in &fold.models {
             let before = self.before(fold, model);
             let watch = self.watches.entry(key.clone()).or_default();
             watch.prepare(model, &fold.config, before.as_ref());
         }
-        let mut tests: BTreeMap<(Arc<str>, Name), usize> = BTreeMap::new();
-        let model_of = |key: &ModelKey| (Arc::clone(&key.tenant), key.model.clone());
+        let mut tests: BTreeMap<Group, usize> = BTreeMap::new();
         for (key, watch) in &self.watches {
-            *tests.entry(model_of(key)).or_default() += watch.tests();
+            let of_rows = || volume::tests_of(&Settings::new(&fold.config.alerts, key));
+            *tests.entry(group_of(key)).or_insert_with(of_rows) += watch.tests();
         }
         for (key, watch) in &mut self.watches {
-            watch.share(tests.get(&model_of(key)).copied().unwrap_or(1));
+            watch.share(tests.get(&group_of(key)).copied().unwrap_or(1));
         }
+        tests
     }
 
     /// What was natural of the version of the same model that was seen last before this one began.
@@ -194,7 +228,12 @@ impl Desk {
 
     /// What fires, in the order of model, series, window and test, and what fired, oldest first.
     pub fn alerts(&self) -> (Vec<Arc<Alert>>, Vec<Arc<Alert>>) {
-        (self.firing().cloned().collect(), self.resolved.clone())
+        let mut firing: Vec<Arc<Alert>> = self.firing().cloned().collect();
+        firing.sort_by(|a, b| {
+            let place = |of: &Alert| (of.window, of.test);
+            (&a.key, &a.series, place(a)).cmp(&(&b.key, &b.series, place(b)))
+        });
+        (firing, self.resolved.clone())
     }
 
     /// The mutes in force, and the ids of the firing alerts that they cover.

@@ -41,8 +41,8 @@ pub struct Alert {
     pub window: Length,
     /// The test that spoke.
     pub test: Test,
-    /// What the window was compared with.
-    pub reference: ReferenceRole,
+    /// What the window was compared with; none where that is the model's own past.
+    pub reference: Option<ReferenceRole>,
     /// The end of the window in which it fired, in event time.
     pub since: Timestamp,
     /// The worst so far.
@@ -100,7 +100,7 @@ impl Change {
 pub fn id_of(
     key: &ModelKey,
     (series, window, test): (&str, Length, Test),
-    reference: ReferenceRole,
+    reference: Option<ReferenceRole>,
     since: Timestamp,
 ) -> Arc<str> {
     let mut hash = Sha256::new();
@@ -116,7 +116,7 @@ pub fn id_of(
         series,
         &window,
         test.as_str(),
-        reference.as_str(),
+        reference.map_or("", ReferenceRole::as_str),
         &since,
     ];
     for part in parts {

@@ -13,6 +13,7 @@ use super::counts::SeriesCounts;
 use super::rule::{Judged, Rule, judge, learning_psi, line_psi};
 use super::settings::SeriesSettings;
 use crate::fold::window::Window;
+use crate::key::Carrier;
 use crate::layout::SeriesLayout;
 use crate::reference::natural::{Dispersion, Natural, Part, Profile};
 use crate::reference::{BlockCells, Reference};
@@ -170,22 +171,6 @@ impl Judge {
         }
     }
 
-    /// Whether a window has rows enough to have seen a difference of this size with a test.
-    pub fn sees(&self, series: usize, length: Length, judged: &Judged, psi: f64) -> bool {
-        let compared = Compared {
-            statistic: stats::ChiSquared {
-                value: df(&judged.compared) + judged.compared.harmonic_rows * psi,
-                ..judged.compared.statistic
-            },
-            p_least: 0.0,
-            ..judged.compared
-        };
-        let rule = self.rule(series, length);
-        !self
-            .verdict((series, length), compared, || None)
-            .is_over(rule)
-    }
-
     /// The verdict on one test of a series in a window of this length; `effect` computes the size
     /// of the difference where it is asked for.
     pub fn verdict(
@@ -204,7 +189,7 @@ impl Judge {
         let of_values = verdicts
             .tests
             .iter()
-            .filter(|test| matches!(test.compared.test.part(), Part::Main | Part::Shape));
+            .filter(|test| matches!(test.compared.test.part(), Some(Part::Main | Part::Shape)));
         of_values
             .map(|test| {
                 let learned = self.learned(verdicts.series, length, &test.compared);
@@ -219,8 +204,25 @@ impl Judge {
         Some(learned.tau * df(test))
     }
 
-    fn learned(&self, series: usize, length: Length, test: &Compared) -> Option<Dispersion> {
-        self.nature.as_ref()?.of(length, series, test.test.part())
+    /// What is natural of a test of a series.
+    pub(super) fn learned(
+        &self,
+        series: usize,
+        length: Length,
+        test: &Compared,
+    ) -> Option<Dispersion> {
+        self.nature.as_ref()?.of(length, series, test.test.part()?)
+    }
+
+    /// What is natural of the share of rows that carry a key: that of the version before as well,
+    /// whatever its series.
+    pub(super) fn learned_of_carrier(
+        &self,
+        carrier: Carrier,
+        length: Length,
+    ) -> Option<Dispersion> {
+        let window = self.nature.as_ref()?.natural.window(length)?;
+        *window.carriers.get(carrier as usize)?
     }
 
     fn expected(&self, (place, layout): (usize, &SeriesLayout), hours: &[HourRows]) -> Expected {

@@ -22,6 +22,7 @@ use std::sync::Arc;
 use super::baseline::{Expected, Hour};
 use super::compare::{Compared, compare};
 use super::counts::SeriesCounts;
+use super::presence;
 use crate::layout::{Layout, SeriesLayout};
 use crate::reference::natural::{
     Buckets, Dispersion, Natural, Offsets, Part, Profile, SeriesNatural, WindowNatural, bucket_of,
@@ -84,6 +85,7 @@ pub fn learn(lesson: Lesson<'_>) -> Natural {
             length: *length,
             block: *length,
             series: Vec::new(),
+            carriers: presence::learn(lesson.hours, *length),
         })
         .collect();
     let mut spread = Vec::new();
@@ -212,38 +214,15 @@ impl<'a> Pupil<'a> {
 
     fn taught_by_blocks(&self, length: Length) -> SeriesNatural {
         let mut blocks: [Vec<Block>; Part::ALL.len()] = Default::default();
-        for (position, hours) in self.blocks(length) {
+        for (position, hours) in whole_blocks(&self.hours, length, |hour| hour.start) {
             for compared in self.compare_block(hours) {
-                let part = compared.test.part() as usize;
-                if let Some(blocks) = blocks.get_mut(part) {
+                let part = compared.test.part();
+                if let Some(blocks) = part.and_then(|part| blocks.get_mut(part as usize)) {
                     blocks.push(block_of(position, &compared));
                 }
             }
         }
-        blocks.map(|blocks| {
-            let learned = stats::dispersion(&blocks).ok()?;
-            Some(Dispersion {
-                tau: learned.tau,
-                tail_df: learned.tail_df(),
-            })
-        })
-    }
-
-    /// The hours of each block that lies wholly within the period, by the block's position.
-    fn blocks(&self, length: Length) -> BTreeMap<i64, &[Lived]> {
-        let (Some(first), Some(last)) = (self.hours.first(), self.hours.last()) else {
-            return BTreeMap::new();
-        };
-        let (from, to) = (first.start, last.start + Length::HOUR);
-        let start = |hour: &Lived| hour.start.floor(length);
-        self.hours
-            .chunk_by(|a, b| start(a) == start(b))
-            .filter_map(|hours| {
-                let start = hours.first()?.start.floor(length);
-                let position = start.as_millis() / length.as_millis();
-                (start >= from && start + length <= to).then_some((position, hours))
-            })
-            .collect()
+        blocks.map(|blocks| taught_by(&blocks))
     }
 
     /// The tests of a block against all other hours.
@@ -312,7 +291,38 @@ fn spread(whole: &SeriesCounts, buckets: &[(SeriesCounts, u32)]) -> [f64; 2] {
     [values, missing].map(|blocks| stats::dispersion(&blocks).map_or(0.0, |learned| learned.tau))
 }
 
-fn block_of(position: i64, compared: &Compared) -> Block {
+/// The hours of each block that lies wholly within their period, by the block's position.
+pub(super) fn whole_blocks<T>(
+    hours: &[T],
+    length: Length,
+    start_of: impl Fn(&T) -> Timestamp,
+) -> BTreeMap<i64, &[T]> {
+    let (Some(first), Some(last)) = (hours.first(), hours.last()) else {
+        return BTreeMap::new();
+    };
+    let (from, to) = (start_of(first), start_of(last) + Length::HOUR);
+    let start = |hour: &T| start_of(hour).floor(length);
+    hours
+        .chunk_by(|a, b| start(a) == start(b))
+        .filter_map(|hours| {
+            let start = start(hours.first()?);
+            let position = start.as_millis() / length.as_millis();
+            (start >= from && start + length <= to).then_some((position, hours))
+        })
+        .collect()
+}
+
+/// What blocks teach, if there are enough.
+pub(super) fn taught_by(blocks: &[Block]) -> Option<Dispersion> {
+    let learned = stats::dispersion(blocks).ok()?;
+    Some(Dispersion {
+        tau: learned.tau,
+        tail_df: learned.tail_df(),
+    })
+}
+
+/// A block of a healthy period, and how it compares with the rest of it.
+pub(super) fn block_of(position: i64, compared: &Compared) -> Block {
     Block {
         position,
         rows: compared.rows,
@@ -325,7 +335,7 @@ fn block_of(position: i64, compared: &Compared) -> Block {
 /// The lengths of blocks that may teach windows of this length, the best first: its own in whole
 /// hours, a day for longer ones, then ever half of that down to an hour. None for windows shorter
 /// than that: hours say nothing of them.
-fn block_lengths(window: Length) -> Vec<Length> {
+pub(super) fn block_lengths(window: Length) -> Vec<Length> {
     let hours = |hours: i64| Length::from_millis(hours * Length::HOUR.as_millis());
     let whole = window.as_millis() / Length::HOUR.as_millis();
     let mut all = Vec::new();

@@ -137,7 +137,7 @@ mod tests {
             series: series.into(),
             window: Length::HOUR,
             test: Test::Location,
-            reference: ReferenceRole::Training,
+            reference: Some(ReferenceRole::Training),
             since: Timestamp::EPOCH,
             severity: Severity::Warning,
             p: 0.0,

@@ -13,8 +13,8 @@
 //! An alert that fires is over when p exceeds the resolve level, `max(0.01, 1000 alpha)` within
 //! 0.01 and 0.5, for as long as the window is.
 
-use super::Severity;
 use super::compare::Compared;
+use super::{Severity, Test};
 use crate::reference::natural;
 use crate::stats::{self, Natural};
 use crate::time::Length;
@@ -99,7 +99,13 @@ impl Judged {
 
     /// How bad it is, where it is an alert.
     pub fn severity(&self) -> Severity {
-        Severity::of_psi(self.psi.unwrap_or(0.0))
+        let severity = Severity::of_psi(self.psi.unwrap_or(0.0));
+        match self.compared.test {
+            // what the model does not read hurts nobody yet
+            Test::Appeared => severity.min(Severity::Warning),
+            Test::Volume => Severity::of_collapse(self.psi.unwrap_or(0.0)),
+            _ => severity,
+        }
     }
 
     /// Whether p is above the level at which alerts are over.
@@ -149,6 +155,19 @@ pub fn judge(
     }
 }
 
+/// Whether a window has rows enough to have seen a difference of this size with a test.
+pub fn sees(judged: &Judged, learned: Option<natural::Dispersion>, rule: Rule, psi: f64) -> bool {
+    let compared = Compared {
+        statistic: stats::ChiSquared {
+            value: real(judged.compared.statistic.df) + judged.compared.harmonic_rows * psi,
+            ..judged.compared.statistic
+        },
+        p_least: 0.0,
+        ..judged.compared
+    };
+    !judge(compared, learned, rule, || None).is_over(rule)
+}
+
 /// What is natural, on the scale of the statistic.
 pub fn natural(compared: &Compared, learned: natural::Dispersion) -> Natural {
     let natural_psi = learned.tau * real(compared.statistic.df);
@@ -174,7 +193,6 @@ fn real(df: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::Test;
     use crate::stats::ChiSquared;
 
     const RULE: Rule = Rule {

@@ -8,6 +8,7 @@
 use std::fmt::Write as _;
 
 use super::Test;
+use super::finding::Finding;
 use super::judge::Verdicts;
 use crate::layout::{Category, Cell, Kind, SeriesLayout};
 use crate::reference::SeriesReference;
@@ -54,7 +55,7 @@ pub fn sentence(test: Test, subject: Subject<'_>, peers: &[&str]) -> String {
         Test::Invalid => format!(
             "{} of `{name}` in the last {length} are not {} ({} in the reference)",
             percent(verdicts.current.invalid_rate()),
-            article(subject.layout.kind()),
+            of_kind(subject.layout.kind()),
             percent(verdicts.expected.invalid),
         ),
         Test::Novelty => format!(
@@ -63,6 +64,8 @@ pub fn sentence(test: Test, subject: Subject<'_>, peers: &[&str]) -> String {
             percent_of(verdicts.current.novel_rate()),
         ),
         Test::Range => range(subject),
+        // these are not of a series, and have sentences of their own
+        Test::Absent | Test::Appeared | Test::Volume | Test::Schema => return String::new(),
     };
     if let [first, rest @ ..] = peers {
         let _infallible = write!(text, "; `{first}`");
@@ -76,6 +79,65 @@ pub fn sentence(test: Test, subject: Subject<'_>, peers: &[&str]) -> String {
         text.push_str(" moved too");
     }
     cut(text)
+}
+
+/// The sentence of a key that rows lack, or of a field that appeared.
+pub(super) fn presence(finding: &Finding, length: Length) -> String {
+    let (name, now) = (&finding.series, percent(finding.now));
+    let [hits, rest] = finding.now.cells();
+    cut(match finding.seen.judged.compared.test {
+        Test::Appeared => {
+            let others = match finding.others {
+                0 => String::new(),
+                others => format!("; {others} other new fields"),
+            };
+            format!(
+                "`{name}` appeared in {now} of the rows of the last {length}: the reference has no \
+                 such field{others}"
+            )
+        }
+        _ if rest == 0 && hits > 0 => format!(
+            "`{name}` vanished: no row of the last {length} has it ({} are without it in the \
+             reference)",
+            percent(finding.then)
+        ),
+        _ => format!(
+            "{now} of the rows of the last {length} are without `{name}` ({} in the reference)",
+            percent(finding.then)
+        ),
+    })
+}
+
+/// The sentence of rows that stay away.
+pub(super) fn volume(rows: u64, usual: f64, length: Length) -> String {
+    let rows = match rows {
+        0 => "no rows".to_owned(),
+        1 => "1 row".to_owned(),
+        rows => format!("{} rows", grouped(&rows.to_string())),
+    };
+    format!(
+        "{rows} in the last {length} where about {} are usual at this time",
+        about(usual)
+    )
+}
+
+/// A count to two digits: `1,200`.
+fn about(x: f64) -> String {
+    let digits = format!("{x:.0}").len();
+    let unit = (2..digits).fold(1.0, |unit, _| unit * 10.0);
+    grouped(&format!("{:.0}", libm::round(x / unit) * unit))
+}
+
+/// Digits in groups of three.
+fn grouped(digits: &str) -> String {
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (place, digit) in digits.char_indices() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// At most [`SENTENCE_BYTES_MAX`] bytes, cut between characters.
@@ -201,7 +263,8 @@ fn bin_name(layout: &SeriesLayout, bin: usize) -> String {
     }
 }
 
-const fn article(kind: Kind) -> &'static str {
+/// What values of a kind are called.
+pub(super) const fn of_kind(kind: Kind) -> &'static str {
     match kind {
         Kind::Numeric => "numbers",
         Kind::Categorical => "texts",
@@ -261,6 +324,32 @@ mod tests {
         assert!((sigmas(0.638) - 0.5).abs() < 2e-3);
         assert!((sigmas(0.24) - 1.0).abs() < 2e-3);
         assert!(sigmas(0.5) < 1e-9 && sigmas(1.0) > 5.0);
+    }
+
+    #[test]
+    fn rows_that_stay_away_are_told_of_in_round_numbers() {
+        let of = |rows, usual| volume(rows, usual, Length::HOUR);
+        assert_eq!(
+            of(0, 1_012.4),
+            "no rows in the last 1h where about 1,000 are usual at this time"
+        );
+        for (rows, usual, start) in [
+            (1, 7.6, "1 row in the last 1h where about 8 are"),
+            (12, 96.0, "12 rows in the last 1h where about 96 are"),
+            (
+                1_234,
+                99_600.0,
+                "1,234 rows in the last 1h where about 100,000 are",
+            ),
+            (
+                40_000,
+                1_261_000.0,
+                "40,000 rows in the last 1h where about 1,300,000 are",
+            ),
+        ] {
+            let text = of(rows, usual);
+            assert!(text.starts_with(start), "{text}");
+        }
     }
 
     #[test]

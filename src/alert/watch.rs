@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use super::compare::tests_of;
 use super::counts::SeriesCounts;
-use super::episode::{Alert, Change, Episode, SILENCE, id_of};
+use super::episode::{Alert, Change, SILENCE, id_of};
+use super::finding::{Episodes, Seen, Told, take};
 use super::judge::{HourRows, Judge, Nature, Source, Verdicts, moved_together, whole_of};
 use super::learn::{Lesson, learn};
-use super::rule::{Judged, Verdict};
+use super::rule::Judged;
 use super::sentence::{Subject, sentence};
 use super::settings::Settings;
 use super::taught::{LIVE_DAYS, Taught};
-use super::{Test, budget};
+use super::{Test, budget, presence, schema};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
@@ -26,16 +27,13 @@ use crate::time::{Length, Timestamp};
 /// The most series named as having moved with another.
 const PEERS_MAX: usize = 8;
 
-/// What is told of an alert.
-pub(super) type Told = (Change, Arc<Alert>);
-
 /// A model version under watch.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Watch {
     /// What it is judged by; none where there is no reference.
     pub(super) judge: Option<Arc<Judge>>,
     /// What fires, in the order in which it is shown.
-    pub(super) episodes: BTreeMap<(Arc<str>, Length, Test), Episode>,
+    pub(super) episodes: Episodes,
     /// The last tick judged of each window length.
     ticked: BTreeMap<Length, Timestamp>,
     /// What the first days of live traffic taught, and under which layout.
@@ -43,6 +41,10 @@ pub(super) struct Watch {
     /// What the hours of the reference taught, where it came without that.
     hours: Option<Taught>,
     config: Option<Arc<Configuration>>,
+    /// The last change of fields that was told of.
+    pub(super) schema: Option<schema::Change>,
+    /// How many tests are of keys and fields, and not of series.
+    of_presence: usize,
 }
 
 impl Watch {
@@ -53,7 +55,8 @@ impl Watch {
         series
             .filter(|(_, settings)| !settings.is_off)
             .map(|(series, _)| tests_of(series.kind()))
-            .sum()
+            .sum::<usize>()
+            + self.of_presence
     }
 
     /// Takes what the fold says now: reference, configuration, and what hours have taught.
@@ -86,6 +89,7 @@ impl Watch {
         }
         let settings = Settings::new(&config.alerts, &model.key);
         self.config = Some(Arc::clone(config));
+        self.of_presence = presence::tests_of(reference, &settings);
         self.judge = Some(Arc::new(Judge {
             nature: self.nature(reference, before),
             false_alarms_per_month: settings.false_alarms_per_month(),
@@ -209,43 +213,49 @@ impl Watch {
             };
             for judged in &verdict.tests {
                 let place = (Arc::clone(name), window.length, judged.compared.test);
-                if let Some(episode) = self.episodes.get_mut(&place) {
-                    let size = episode.size();
-                    let sees = !judged.is_over(rule)
-                        || judge.sees(verdict.series, window.length, judged, size);
-                    let change = episode.see(tick, judged, (rule, sees));
-                    told.extend(change.map(|change| (change, Arc::clone(&episode.alert))));
-                    if change == Some(Change::Resolved) {
-                        self.episodes.remove(&place);
-                    }
-                } else if judged.verdict == Verdict::Drift {
-                    let subject = (judge, &window, &moved[..]);
-                    if let Some(alert) = alert_of(model, subject, (verdict, judged)) {
-                        let episode = Episode::new(alert);
-                        told.push((Change::Fired, Arc::clone(&episode.alert)));
-                        self.episodes.insert(place, episode);
-                    }
-                }
+                let seen = Seen {
+                    judged: *judged,
+                    rule,
+                    learned: judge.learned(verdict.series, window.length, &judged.compared),
+                };
+                let subject = (judge, &window, &moved[..]);
+                let alert = || alert_of(model, subject, (verdict, judged));
+                told.extend(take(&mut self.episodes, place, tick, seen, alert));
             }
+        }
+        if let Some(config) = &self.config {
+            let settings = Settings::new(&config.alerts, &model.key);
+            let of = (&model.key, judge, &settings);
+            presence::see(&mut self.episodes, of, &window, told);
         }
     }
 
     /// Ends what fires of a model version without rows, and of series that are judged no more.
     fn end_silent(&mut self, model: &ModelState, watermark: Timestamp, told: &mut Vec<Told>) {
         let judge = self.judge.as_ref();
-        let is_judged = |series: &str, reference| {
+        let alerts = self.config.as_ref().map(|config| &config.alerts);
+        let said = alerts.map(|alerts| Settings::new(alerts, &model.key));
+        let is_judged = |series: &str, test: Test, reference| {
             judge.is_some_and(|judge| {
                 let place = judge.reference.layout.find(series);
                 let settings = place.and_then(|place| judge.settings.get(place));
-                judge.reference.header.role == reference
-                    && settings.is_some_and(|settings| !settings.is_off)
+                let is_made = match (test.part(), &said) {
+                    (Some(_), _) => settings.is_some_and(|settings| !settings.is_off),
+                    (None, Some(said)) => presence::is_made(&judge.reference, said, (series, test)),
+                    (None, None) => false,
+                };
+                Some(judge.reference.header.role) == reference && is_made
             })
         };
         let last = model.last_event.unwrap_or(watermark);
-        self.episodes.retain(|(series, window, _), episode| {
+        self.episodes.retain(|(series, window, test), episode| {
             let silent = watermark.millis_since(last);
             let is_silent = silent > SILENCE.max(*window).as_millis();
-            let is_kept = !is_silent && is_judged(series, episode.alert.reference);
+            let is_kept = if *test == Test::Schema {
+                watermark.millis_since(episode.alert.since) < window.as_millis()
+            } else {
+                !is_silent && is_judged(series, *test, episode.alert.reference)
+            };
             if !is_kept {
                 told.push((Change::Resolved, episode.end(watermark)));
             }
@@ -343,7 +353,7 @@ fn alert_of(
         length: window.length,
     };
     let names: Vec<&str> = peers.iter().map(|peer| &**peer).collect();
-    let role = reference.header.role;
+    let role = Some(reference.header.role);
     let place = (&**layout.name(), window.length, test);
     Some(Alert {
         id: id_of(&model.key, place, role, window.end),

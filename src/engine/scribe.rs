@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert::episode::{Alert, Change};
+use crate::alert::{Test, schema};
 use crate::fold::{Effect, Fold};
 use crate::journal::entry::DRIFTD;
-use crate::journal::{self, Chain, Draft, Entry, Event, Text};
+use crate::journal::{self, Chain, Draft, Entry, Event, SchemaChange, Text};
 use crate::key::ModelKey;
 use crate::layout::Digest;
 use crate::statelog::record::{Alerting, Command, CommandKind, Configuration, LEARN_ROWS, Mute};
@@ -123,6 +124,19 @@ impl Scribe {
         })
     }
 
+    /// The entry of a version with other fields than the one before.
+    pub(super) fn schema(&mut self, change: &schema::Change, fold: &Fold) -> Entry {
+        let retyped = change.retyped.iter().map(|(name, ..)| Text::new(name));
+        let event = Event::SchemaChanged(Box::new(SchemaChange {
+            key: change.key.clone(),
+            before: change.before.as_str().into(),
+            added: change.added.iter().map(|name| Text::new(name)).collect(),
+            removed: change.removed.iter().map(|name| Text::new(name)).collect(),
+            retyped: retyped.collect(),
+        }));
+        self.write(event, fold)
+    }
+
     /// The entry of what became of an alert.
     pub(super) fn alert(&mut self, change: Change, alert: &Alert, fold: &Fold) -> Entry {
         let end = match change {
@@ -130,6 +144,7 @@ impl Scribe {
             Change::Escalated => None,
             Change::Resolved => alert.resolved,
         };
+        let is_test = alert.test != Test::Schema;
         let entry = Box::new(journal::Alert {
             alert: Text::new(&alert.id),
             key: alert.key.clone(),
@@ -137,12 +152,12 @@ impl Scribe {
             window: alert.window,
             test: alert.test.as_str().into(),
             severity: alert.severity.as_str().into(),
-            reference: Some(alert.reference.as_str().into()),
+            reference: alert.reference.map(|role| role.as_str().into()),
             since: alert.since,
             end,
-            p: Some(alert.p),
-            alpha: Some(alert.alpha),
-            psi: Some(alert.psi),
+            p: is_test.then_some(alert.p),
+            alpha: is_test.then_some(alert.alpha),
+            psi: is_test.then_some(alert.psi),
             sentence: Text::new(&alert.sentence),
         });
         let event = match change {

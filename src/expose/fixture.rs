@@ -300,7 +300,7 @@ pub(super) fn alert() -> Arc<Alert> {
         series: HOSTILE.into(),
         window: Length::HOUR,
         test: Test::Location,
-        reference: ReferenceRole::Baseline,
+        reference: Some(ReferenceRole::Baseline),
         since: time("2026-11-23T12:00:00Z"),
         severity: Severity::Warning,
         p: 1e-9,

@@ -16,6 +16,7 @@
 use std::sync::Arc;
 
 use super::BlockCells;
+use crate::key::Carrier;
 use crate::layout::Layout;
 use crate::time::{Length, Timestamp};
 
@@ -57,6 +58,9 @@ pub struct Dispersion {
 /// What is known of a series, by [`Part`]; `None` where there was too little to learn from.
 pub type SeriesNatural = [Option<Dispersion>; Part::ALL.len()];
 
+/// What is known of carriers, in the order of [`Carrier::ALL`].
+pub type CarriersNatural = [Option<Dispersion>; Carrier::ALL.len()];
+
 /// What is known of windows of one length.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowNatural {
@@ -66,6 +70,8 @@ pub struct WindowNatural {
     pub block: Length,
     /// By series, in the order of the layout.
     pub series: Vec<SeriesNatural>,
+    /// Of the share of rows that carry each [`Carrier`].
+    pub carriers: CarriersNatural,
 }
 
 /// All that hours taught.
@@ -203,7 +209,8 @@ impl Natural {
         };
         let windows = self.windows.is_sorted_by(|a, b| a.length < b.length)
             && self.windows.iter().all(|window| {
-                window.series.len() == series && window.series.iter().flatten().all(learned)
+                let mut all = window.series.iter().flatten().chain(&window.carriers);
+                window.series.len() == series && all.all(learned)
             });
         let profile = self.profile.as_ref().is_none_or(|profile| {
             let (count, cells) = (profile.buckets.count(), BlockCells::new(layout).cells());

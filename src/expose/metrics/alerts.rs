@@ -4,6 +4,7 @@ use super::table::{ALERT_ACTIVE, ALERT_INFO, ALERTS};
 use super::{Text, real};
 use crate::alert::episode::Alert;
 use crate::board::Board;
+use crate::reference::ReferenceRole;
 use crate::time::Length;
 
 /// Writes what the board says of alerts.
@@ -54,6 +55,6 @@ fn labels<'a>(alert: &'a Alert, window: &'a str) -> [&'a str; 7] {
         window,
         alert.test.as_str(),
         alert.severity.as_str(),
-        alert.reference.as_str(),
+        alert.reference.map_or("", ReferenceRole::as_str),
     ]
 }

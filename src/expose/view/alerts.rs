@@ -10,6 +10,7 @@ use crate::alert::rule::Judged;
 use crate::board::{Board, ClosedWindow};
 use crate::expose::problem::Problem;
 use crate::key::Name;
+use crate::reference::ReferenceRole;
 use crate::score::Scored;
 use crate::time::{Length, Timestamp};
 
@@ -130,7 +131,8 @@ struct AlertView<'a> {
     series: &'a str,
     window: Text<Length>,
     test: &'static str,
-    reference: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'static str>,
     state: &'static str,
     severity: &'static str,
     since: Text<Timestamp>,
@@ -177,7 +179,7 @@ impl<'a> AlertView<'a> {
             series: &alert.series,
             window: Text(alert.window),
             test: alert.test.as_str(),
-            reference: alert.reference.as_str(),
+            reference: alert.reference.map(ReferenceRole::as_str),
             state: if alert.resolved.is_some() {
                 "resolved"
             } else {

@@ -1,7 +1,8 @@
 //! The bytes of natural variation: JSON, as it travels beside an artifact in the state log.
 //!
 //! ```text
-//! {"windows":[{"length_ms":3600000,"block_ms":3600000,"series":[[[0.0012,13.1],null,..],..]}],
+//! {"windows":[{"length_ms":3600000,"block_ms":3600000,"series":[[[0.0012,13.1],null,..],..],
+//!              "carriers":[[0.0,16.0],null,null,null]}],
 //!  "profile":{"buckets":"hour_of_day_weekend","offsets":[[-62167219200000,0]],
 //!             "hours":[10,..],"counts":[[12,9,31,..],..],"spread":[[0.001,0.0],..]}}
 //! ```
@@ -11,13 +12,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::ArtifactError;
+use crate::key::Carrier;
 use crate::layout::Layout;
 use crate::reference::natural::{
-    Buckets, Dispersion, Natural, Offsets, Part, Profile, SeriesNatural, WindowNatural,
+    Buckets, Dispersion, Natural, Offsets, Part, Profile, WindowNatural,
 };
 use crate::time::{Length, Timestamp};
 
 type RawSeries = [Option<(f64, f64)>; Part::ALL.len()];
+type RawCarriers = [Option<(f64, f64)>; Carrier::ALL.len()];
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +36,8 @@ struct RawWindow {
     length_ms: i64,
     block_ms: i64,
     series: Vec<RawSeries>,
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    carriers: RawCarriers,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -51,7 +56,6 @@ struct RawProfile {
 ///
 /// Never: numbers are finite, and everything has a JSON form.
 pub fn natural_to_bytes(natural: &Natural) -> Vec<u8> {
-    let series = |series: &SeriesNatural| series.map(|one| one.map(|one| (one.tau, one.tail_df)));
     let raw = RawNatural {
         windows: natural
             .windows
@@ -59,7 +63,8 @@ pub fn natural_to_bytes(natural: &Natural) -> Vec<u8> {
             .map(|window| RawWindow {
                 length_ms: window.length.as_millis(),
                 block_ms: window.block.as_millis(),
-                series: window.series.iter().map(series).collect(),
+                series: window.series.iter().map(raw_of).collect(),
+                carriers: raw_of(&window.carriers),
             })
             .collect(),
         profile: natural.profile.as_deref().map(|profile| RawProfile {
@@ -84,13 +89,12 @@ pub fn natural_from_bytes(bytes: &[u8], layout: &Layout) -> Result<Natural, Arti
     let raw: RawNatural = serde_json::from_slice(bytes).map_err(ArtifactError::Header)?;
     let bad = || ArtifactError::Field("natural variation");
     let length = |millis| Length::from_millis(millis).ok_or_else(bad);
-    let series =
-        |raw: RawSeries| raw.map(|one| one.map(|(tau, tail_df)| Dispersion { tau, tail_df }));
     let window = |raw: RawWindow| {
         Ok(WindowNatural {
             length: length(raw.length_ms)?,
             block: length(raw.block_ms)?,
-            series: raw.series.into_iter().map(series).collect(),
+            series: raw.series.into_iter().map(known).collect(),
+            carriers: known(raw.carriers),
         })
     };
     let natural = Natural {
@@ -105,6 +109,18 @@ pub fn natural_from_bytes(bytes: &[u8], layout: &Layout) -> Result<Natural, Arti
             .transpose()?,
     };
     natural.fits(layout).then_some(natural).ok_or_else(bad)
+}
+
+fn is_unknown(carriers: &RawCarriers) -> bool {
+    carriers.iter().all(Option::is_none)
+}
+
+fn raw_of<const N: usize>(known: &[Option<Dispersion>; N]) -> [Option<(f64, f64)>; N] {
+    known.map(|one| one.map(|one| (one.tau, one.tail_df)))
+}
+
+fn known<const N: usize>(raw: [Option<(f64, f64)>; N]) -> [Option<Dispersion>; N] {
+    raw.map(|one| one.map(|(tau, tail_df)| Dispersion { tau, tail_df }))
 }
 
 fn profile(raw: RawProfile) -> Option<Profile> {

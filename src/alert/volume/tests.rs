@@ -1,0 +1,159 @@
+//! Rows that stay away, of made-up days and through the engine.
+
+use super::*;
+use crate::alert::Severity;
+use crate::alert::scene::{Field, Rows, Scene, config, hour};
+use crate::decode::Value;
+use crate::key::{Carried, Carrier, Role};
+
+/// Working days have 1,000 rows an hour and nights a tenth of that; weekends have a third.
+fn usual(hours: u32) -> u64 {
+    let (of_day, day) = (hours % 24, hours / 24 % 7);
+    let rows = if of_day < 8 { 100 } else { 1_000 };
+    if day >= 5 { rows * 3 / 10 } else { rows }
+}
+
+/// The rows of so many days, whose last hour has `last`.
+fn days(count: u32, last: u64) -> BTreeMap<Timestamp, u64> {
+    let mut rows: BTreeMap<_, _> = (0..count * 24).map(|at| (hour(at), usual(at))).collect();
+    rows.insert(hour(count * 24 - 1), last);
+    rows
+}
+
+/// What fires in the window of this length that ends with the last day.
+fn fired(count: u32, last: u64, length: Length) -> Option<Arc<Alert>> {
+    let share = Share {
+        false_alarms_per_month: 1.0,
+        windows: 3,
+        tests: 80,
+    };
+    let mut watched = Watched::default();
+    let mut told = Vec::new();
+    let rows = days(count, last);
+    let key = crate::alert::scene::key("1");
+    let due = [(hour(count * 24), length)];
+    watched.judge(&due, (&rows, &key), &share, &mut told);
+    told.pop().map(|(_, alert)| alert)
+}
+
+#[test]
+fn the_example_of_the_header() {
+    let noon = Window {
+        rows: 30,
+        usual: 1_000.0,
+        kappa: 1.0,
+    };
+    assert!((noon.collapse() - 1_730.0).abs() < 1.0);
+    assert!((noon.size() - 3.4).abs() < 0.01);
+    let more = Window {
+        rows: 1_001,
+        ..noon
+    };
+    assert_eq!((more.collapse(), more.size()), (0.0, 0.0));
+    let none = Window { rows: 0, ..noon };
+    assert!((none.collapse() - 2_000.0).abs() < 1e-9 && none.size() < 7.0);
+}
+
+/// Each line of the header: what is half of the usual and what is a tenth, and how much past it
+/// takes. The last day of three weeks is a Sunday, of which the last hour has 300 rows as a rule.
+#[test]
+fn half_of_the_rows_fire_and_a_tenth_is_critical() {
+    let (hour, day) = (Length::HOUR, Length::DAY);
+    for (count, last, length, severity) in [
+        (21, 300, hour, None),
+        (21, 3_000, hour, None),
+        (21, 180, hour, None),
+        (21, 150, hour, Some(Severity::Warning)),
+        (21, 31, hour, Some(Severity::Warning)),
+        (21, 30, hour, Some(Severity::Critical)),
+        (21, 0, hour, Some(Severity::Critical)),
+        // an hour is little of a day
+        (21, 0, day, None),
+        // Mondays: a past of less than eight days, and of two weeks
+        (8, 0, hour, None),
+        (15, 0, hour, Some(Severity::Critical)),
+    ] {
+        let found = fired(count, last, length).map(|alert| alert.severity);
+        assert_eq!(found, severity, "{count} days, {last} rows, {length}");
+    }
+}
+
+/// A week like the weeks before fires at no hour of it.
+#[test]
+fn nights_and_weekends_are_usual() {
+    let rows: BTreeMap<_, _> = (0..28 * 24).map(|at| (hour(at), usual(at))).collect();
+    for end in 21 * 24..28 * 24 {
+        for length in [Length::HOUR, Length::HOUR.times(6), Length::DAY] {
+            let past = Past::new(&rows, hour(end), length).unwrap();
+            let now = past.window(0);
+            let off = (f64::from(u32::try_from(now.rows).unwrap()) / now.usual - 1.0).abs();
+            assert!(off < 1e-9, "{end} {length}");
+            assert_eq!(past.learn().map(|learned| learned.tau), Some(0.0));
+        }
+    }
+}
+
+/// A day in three has no rows at noon: that noons are silent is then natural.
+#[test]
+fn what_stays_away_by_habit_does_not_fire() {
+    let share = Share {
+        false_alarms_per_month: 1.0,
+        windows: 3,
+        tests: 80,
+    };
+    let habit = |at: u32| u64::from(at % 72 != 12) * 1_000;
+    let rows: BTreeMap<_, _> = (0..28 * 24).map(|at| (hour(at), habit(at))).collect();
+    let silent = (0..28 * 24).rev().find(|at| habit(*at) == 0).unwrap();
+    let mut told = Vec::new();
+    let due = [(hour(silent + 1), Length::HOUR)];
+    let key = crate::alert::scene::key("1");
+    Watched::default().judge(&due, (&rows, &key), &share, &mut told);
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn windows_are_judged_at_whole_hours() {
+    let hours = |count| Length::HOUR.times(count);
+    assert_eq!(every(hours(1)), hours(1));
+    assert_eq!(every(hours(6)), hours(1));
+    assert_eq!(every(hours(7)), hours(2));
+    assert_eq!(every(Length::DAY), hours(4));
+    assert!(!is_watched(Length::MINUTE.times(90)) && !is_watched(Length::DAY.times(7)));
+}
+
+/// A roll-out moves rows from one version to the next and is no news. Silence is, and ends.
+#[test]
+fn silence_fires_and_a_roll_out_does_not() {
+    const FIELDS: [Field; 1] = [(Role::Feature, "amount", Value::Number(1.0))];
+    let rows = |version, count| Rows {
+        version,
+        count,
+        carried: Carried::NONE.with(Carrier::Features),
+        fields: &FIELDS,
+    };
+    let mut scene = Scene::new(config());
+    for end in 1..=216 {
+        scene.hour(end, &[rows("1", 60)]);
+    }
+    scene.hour(217, &[rows("1", 30), rows("2", 30)]);
+    for end in 218..=230 {
+        scene.hour(end, &[rows("2", 60)]);
+    }
+    assert!(scene.told.is_empty());
+    scene.pass(231);
+    let (_, alert) = scene.told.first().unwrap().clone();
+    assert_eq!((alert.key.version.as_str(), alert.since), ("2", hour(231)));
+    assert_eq!(alert.severity, Severity::Critical);
+    assert_eq!(
+        &*alert.sentence,
+        "no rows in the last 1h where about 60 are usual at this time"
+    );
+    let fired = (Change::Fired, "rows".to_owned());
+    assert_eq!(scene.of(Test::Volume), [fired]);
+    scene.pass(232);
+    scene.hour(233, &[rows("2", 60)]);
+    assert_eq!(scene.of(Test::Volume), []);
+    scene.hour(234, &[rows("2", 60)]);
+    let resolved = (Change::Resolved, "rows".to_owned());
+    assert_eq!(scene.of(Test::Volume), [resolved]);
+}
