@@ -153,21 +153,7 @@ pub async fn serve(
         },
     )
     .ok_or(AppError::Thread("fold"))?;
-    shared.set_fold_lag({
-        let (appender, shared) = (appender.clone(), Arc::downgrade(&shared));
-        move || {
-            let folded = shared.upgrade()?.board().map_or(0, |board| board.position);
-            Some(appender.end()?.saturating_sub(folded))
-        }
-    });
-    shared.set_commands(clock, {
-        let appender = appender.clone();
-        move |record| appender.append(record, &Failed::default())
-    });
-    shared.set_append_errors({
-        let appender = appender.clone();
-        move || appender.errors()
-    });
+    show_log(&shared, &appender, clock);
 
     let mut daemon = Daemon {
         config,
@@ -194,6 +180,25 @@ pub async fn serve(
     let _ended_with_its_own_log_line = tokio::time::timeout(Duration::from_secs(1), http).await;
     folded?;
     ended
+}
+
+/// Gives HTTP its way to the state log: how far it goes, what failed, and where commands are put.
+fn show_log(shared: &Arc<Shared>, appender: &Appender, clock: Clock) {
+    shared.set_fold_lag({
+        let (appender, shared) = (appender.clone(), Arc::downgrade(shared));
+        move || {
+            let folded = shared.upgrade()?.board().map_or(0, |board| board.position);
+            Some(appender.end()?.saturating_sub(folded))
+        }
+    });
+    shared.set_commands(clock, {
+        let appender = appender.clone();
+        move |record| appender.append(record, &Failed::default())
+    });
+    shared.set_append_errors({
+        let appender = appender.clone();
+        move || appender.errors()
+    });
 }
 
 /// Connects to all that the configuration names: brokers, topics and references.

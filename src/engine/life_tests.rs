@@ -176,9 +176,9 @@ impl Life {
             let offset = i64::from(row) * Length::HOUR.as_millis() / i64::from(ROWS);
             let at = Timestamp::from_millis(start.as_millis() + offset);
             let [a, c, o, n] = slots;
-            let x = amount(&mut self.random, weather);
+            let moved = amount(&mut self.random, weather);
             let values = [
-                (a, Value::Number(x)),
+                (a, Value::Number(moved)),
                 (c, Value::Text(country(&mut self.random, weather))),
                 (o, Value::Number(1.0)),
                 (n, Value::Missing),
