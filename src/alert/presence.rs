@@ -15,8 +15,9 @@
 //! rows that lacks it in 20 has a deviance of 96 on one degree of freedom.
 //!
 //! A reference without `latency_ms` says nothing of it: most training tables have no such column.
-//! That a field appeared has the exact p of its rows (Fisher 1935), times the number of such fields,
-//! as the most frequent of many is tested. Nothing is natural there: the reference has none of them.
+//! That a field appeared has the exact p of its rows (Fisher 1935), times the number of such
+//! fields, as the most frequent of many is tested. Nothing is natural there: the reference has
+//! none of them.
 //! A field that is `off` is no candidate, so that one that stays for good does not hide the next.
 
 use std::sync::Arc;
@@ -151,7 +152,8 @@ fn appeared(
                 && !settings.of_series(field.name).is_off
         })
         .collect();
-    // the first of those that are equally frequent, or which one fires would change with each window
+    // the first of those that are equally frequent, or which one fires would change with each
+    // window
     let most = fields.iter().rev().max_by_key(|field| field.rows);
     let most = most.filter(|field| field.rows >= ROWS_MIN);
     let is_firing = |name: &str| firing.iter().any(|firing| **firing == *name);
