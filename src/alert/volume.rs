@@ -1,8 +1,7 @@
 //! Whether a model gets as many rows as at this time of other days.
 //!
 //! A model is all its versions together: a roll-out moves rows from one to the next. A window of
-//! `n`
-//! rows is compared with the same hours of the model's own past, up to 27 days of it:
+//! `n` rows is compared with the same hours of the model's own past, up to 27 days of it:
 //!
 //! ```text
 //! lambda  = sum over the hours of the window of their mean over the earlier days; working days and
@@ -15,14 +14,12 @@
 //! ```
 //!
 //! Only a collapse fires: what grows is seldom broken. With fewer than eight earlier days nothing
-//! is
-//! known and nothing fires. Since event time goes on with log time when all partitions are read to
+//! is known and nothing fires. Since event time goes on with log time when all partitions are read to
 //! their ends, silence is the same test, with `n = 0`. An outage is natural from then on, at its
 //! hours, for as long as it is remembered; a model that stays silent is at rest after some days.
 //!
 //! Worked example: 1,000 rows an hour at noon, and 30 one noon. `T` is 1,730, and the size 3.4: it
-//! is
-//! critical, where noons differ by a tenth from each other as well.
+//! is critical, where noons differ by a tenth from each other as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -155,8 +152,7 @@ impl Share {
 
 impl Watched {
     /// The ticks to judge in order of time, short windows first: at whole hours, of windows of
-    /// whole
-    /// hours up to a day.
+    /// whole hours up to a day.
     fn due(&mut self, windows: &[Length], watermark: Timestamp) -> Vec<(Timestamp, Length)> {
         let lengths: BTreeSet<Length> = windows
             .iter()
