@@ -342,9 +342,10 @@ impl<'a> Replayer<'a> {
             });
         };
         let beyond = model.rows_beyond_horizon;
-        let longest = model.windows.last().map_or(Length::DAY, Panes::window);
-        // with nothing more to read, log time alone carries the watermark on to the next tick
-        self.log_time = self.log_time + self.every.unwrap_or(longest) + Length::MINUTE;
+        // with nothing more to read, log time alone carries the watermark on to the next tick of
+        // every window; further ones would judge the silence behind the files
+        let step = model.windows.last().map_or(Length::DAY, Panes::step);
+        self.log_time = self.log_time + self.every.unwrap_or(step) + Length::MINUTE;
         self.flush(true)?;
         self.report(reference, args)?;
         self.out.flush()?;

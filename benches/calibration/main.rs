@@ -12,11 +12,11 @@
 //! ```text
 //! iid, hours    compared with the same hours of the reference, weekends apart; else with all of it
 //! 100 rows      an hour, instead of 1,000
-//! untimed       a reference of 10,000 rows without times: what is natural is learned in 8 live days
-//! default       as driftd is configured unless told otherwise: hours, and the gate on effects, which
-//!               is off in the other rows
-//! design        what the rule did when it was designed, in another program, its three tests a series
-//!               sharing the budget; driftd has five, and so tests at 3/5 of that level
+//! untimed       a reference of 10,000 rows without times: what is natural is learned in 8 days
+//! default       as driftd is configured unless told otherwise: hours, and the gate on effects,
+//!               which is off in the other rows
+//! design        what the rule did when it was designed, in another program, its three tests a
+//!               series sharing the budget; driftd has five, and so tests at 3/5 of that level
 //! ```
 //!
 //! Beside it stand rules that other tools come with, asked every hour; their false alarms are runs
@@ -122,8 +122,8 @@ fn main() -> Outcome<()> {
     let seed: u64 = argument("--seed", "1").parse()?;
     let only = argument("--only", "");
     println!(
-        "{replicates} replicates of {SERIES} series and {DAYS} days, windows of 1h, 6h, 24h and 7d, \
-         a budget of 1 a month\n"
+        "{replicates} replicates of {SERIES} series and {DAYS} days, windows of 1h, 6h, 24h and \
+         7d, a budget of 1 a month\n"
     );
     let fixed = FIXED.map(|rule| format!("{rule:>10}")).concat();
     println!(

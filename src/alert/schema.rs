@@ -1,8 +1,8 @@
 //! Whether a version of a model has other fields than the version before.
 //!
 //! Looked at once, when a reference of the version comes into force: its series against those of
-//! the version of the same model that began last before it. It is a fact and no test: it costs nothing
-//! of the budget, pages nobody, and is over after the length of the longest window.
+//! the version of the same model that began last before it. It is a fact and no test: it costs
+//! nothing of the budget, pages nobody, and is over after the length of the longest window.
 //!
 //! ```text
 //! 7   amount: numbers   country: texts   age: numbers

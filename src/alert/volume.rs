@@ -14,8 +14,8 @@
 //! ```
 //!
 //! Only a collapse fires: what grows is seldom broken. With fewer than eight earlier days nothing
-//! is known and nothing fires. Since event time goes on with log time when all partitions are read to
-//! their ends, silence is the same test, with `n = 0`. An outage is natural from then on, at its
+//! is known and nothing fires. Since event time goes on with log time when all partitions are read
+//! to their ends, silence is the same test, with `n = 0`. An outage is natural from then on, at its
 //! hours, for as long as it is remembered; a model that stays silent is at rest after some days.
 //!
 //! Worked example: 1,000 rows an hour at noon, and 30 one noon. `T` is 1,730, and the size 3.4: it

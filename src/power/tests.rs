@@ -139,8 +139,9 @@ fn more_rows_and_more_time_find_less_and_what_is_natural_hides_more() {
     for ((few, many), wild) in few.found.iter().zip(&many.found).zip(&wild.found) {
         let sizes = |found: &Found| found.smallest.map(|size| size.unwrap_or(f64::INFINITY));
         for (few, many) in sizes(few).into_iter().zip(sizes(many)) {
-            // counts are whole rows
-            assert!(many <= few * 1.05, "{few} {many}");
+            // counts are whole rows, and the gate's PSI has half a row more in each cell: that is
+            // 0.05 points where the reference misses nothing
+            assert!(many <= few * 1.05 + 5e-4, "{few} {many}");
         }
         assert!(sizes(many).is_sorted_by(|a, b| a >= b), "{many:?}");
         if wild.change == Change::Mean {
