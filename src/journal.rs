@@ -21,7 +21,7 @@
 //! - [`event`] is what can happen, [`entry`] its line and the chain; [`text`] bounds what strangers
 //!   wrote.
 //! - [`ledger`] holds what is computed against what is stored.
-//! - [`file`], [`kafka`] and [`writer`] are the homes and the thread that fills them; all else is
+//! - [`mod@file`], [`kafka`] and [`writer`] are the homes and the thread that fills them; all else is
 //!   pure.
 //! - [`audit`] is what makes a journal intact, [`inspect`] asks that of one without a daemon.
 

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Then a reference is made of them, which becomes active at this place of the log, and what was
-//! counted before is counted in its layout (see [`super::projection`]). The first hours of a model
+//! counted before is counted in its layout (see `projection`). The first hours of a model
 //! version are not its week: for [`RENEWED_AFTER`] of event time the counts go on, then the
 //! reference takes the sum of all of them, in the same bins.
 //!

@@ -3,7 +3,7 @@
 //! Kafka appends whatever it is given, so the condition is on the side of readers: of all records
 //! that claim to be entry `n` the first one is it (see [`ledger`](crate::journal::ledger)). A
 //! replica appends what the topic does not have yet, and then waits until it has read it, whoever
-//! wrote it; it asks again when the append failed, or when nothing came for [`PATIENCE`]. What it
+//! wrote it; it asks again when the append failed, or when nothing came for `PATIENCE`. What it
 //! asks twice is passed over by every reader.
 
 use std::sync::Mutex;

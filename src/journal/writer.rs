@@ -1,7 +1,7 @@
 //! The thread between the ledger and its home.
 //!
 //! The fold hands entries to the [`Journal`], which never waits for anything but its own short
-//! lock. Every [`STEP`] the thread reads what the home got from others and stores what is missing:
+//! lock. Every `STEP` the thread reads what the home got from others and stores what is missing:
 //!
 //! ```text
 //! fold --add--> Ledger <--read-- home        a step that fails is tried again, after a pause that

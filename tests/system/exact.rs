@@ -93,6 +93,33 @@ fn a_killed_daemon_counts_every_flight_once(topic: &str, home: Home) {
     }
     driftd.until_counted(topic, truth.live_rows);
     truth.check(&driftd);
+    every_alert_fired_once(&driftd);
+}
+
+/// However often the daemon died between a decision, its entry and its metric.
+fn every_alert_fired_once(driftd: &Driftd) {
+    let page = driftd.json("/api/v1/journal?limit=10000");
+    let entries = page["journal"].as_array().expect("entries are a list");
+    let numbers: Vec<u64> = entries
+        .iter()
+        .filter_map(|entry| entry["seq"].as_u64())
+        .collect();
+    assert!(
+        numbers.iter().copied().eq(1..=numbers.len() as u64),
+        "entries are missing"
+    );
+    let firing = entries
+        .iter()
+        .filter(|entry| entry["kind"] == "alert_firing");
+    let mut alerts: Vec<&str> = firing.filter_map(|entry| entry["alert"].as_str()).collect();
+    let all = alerts.len();
+    alerts.sort_unstable();
+    alerts.dedup();
+    assert!(
+        all > 0 && alerts.len() == all,
+        "{} of {all} alerts fired once",
+        alerts.len()
+    );
 }
 
 fn setup<'a>(name: &'a str, topics: &'a [&'a str], home: Home) -> Setup<'a> {

@@ -1,5 +1,6 @@
 //! What is monitored: model versions, what they are compared with, and the worst score of each.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use serde::Serialize;
@@ -9,6 +10,8 @@ use crate::board::{Board, ClosedWindow};
 use crate::expose::query::cursor_of;
 use crate::fold::model::ModelState;
 use crate::key::ModelKey;
+use crate::score::calls;
+use crate::stats::Rate;
 use crate::time::{Length, Timestamp};
 
 /// A page of model versions.
@@ -43,6 +46,13 @@ struct ClosedView {
     end: Text<Timestamp>,
     rows: u64,
     complete: bool,
+    /// Bounds of quantiles of the latency that events told, in milliseconds: above the first, at
+    /// most the second.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    latency_ms: BTreeMap<&'static str, (f64, f64)>,
+    /// The share of events with a status that says that the call failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_ratio: Option<f64>,
 }
 
 /// The series that moved most, over the last closed window of each length.
@@ -86,6 +96,11 @@ fn model_view<'a>(board: &'a Board, key: &'a ModelKey, model: &'a ModelState) ->
         end: Text(closed.window.end),
         rows: closed.window.rows,
         complete: closed.complete,
+        latency_ms: calls::latencies(closed.shape(), &closed.window)
+            .into_iter()
+            .map(|(q, latency)| (q, (latency.lower, latency.upper)))
+            .collect(),
+        error_ratio: calls::errors(closed.shape(), &closed.window).map(Rate::value),
     });
     ModelView {
         model: key.model.as_str(),
