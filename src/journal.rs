@@ -21,8 +21,8 @@
 //! - [`event`] is what can happen, [`entry`] its line and the chain; [`text`] bounds what strangers
 //!   wrote.
 //! - [`ledger`] holds what is computed against what is stored.
-//! - [`mod@file`], [`kafka`] and [`writer`] are the homes and the thread that fills them; all else is
-//!   pure.
+//! - [`mod@file`], [`kafka`] and [`writer`] are the homes and the thread that fills them; all else
+//!   is pure.
 //! - [`audit`] is what makes a journal intact, [`inspect`] asks that of one without a daemon.
 
 pub mod audit;
