@@ -198,12 +198,6 @@ impl Judge {
             .min_by(f64::total_cmp)
     }
 
-    /// How much a test moves by itself, in units of PSI.
-    pub fn natural_psi(&self, series: usize, length: Length, test: &Compared) -> Option<f64> {
-        let learned = self.learned(series, length, test)?;
-        Some(learned.tau * df(test))
-    }
-
     /// What is natural of a test of a series.
     pub(super) fn learned(
         &self,
@@ -281,11 +275,6 @@ pub struct HourRows {
     pub start: Timestamp,
     /// In the order of the layout.
     pub series: Vec<(u64, u64)>,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "there are few bins")]
-fn df(test: &Compared) -> f64 {
-    test.statistic.df as f64
 }
 
 /// Which of many tests moved together: those of the series of one window whose p-values survive
