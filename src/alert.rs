@@ -36,6 +36,7 @@ pub mod episode;
 mod finding;
 pub mod judge;
 pub mod learn;
+mod lessons;
 pub mod mutes;
 mod presence;
 pub mod rule;
@@ -53,10 +54,13 @@ pub(crate) mod scene;
 #[cfg(test)]
 pub(crate) mod support;
 
+use serde::{Deserialize, Serialize};
+
 use crate::reference::natural::Part;
 
 /// What is tested of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Test {
     /// Numbers went up or down.
     Location,
@@ -130,7 +134,8 @@ impl Test {
 }
 
 /// How bad it is. Only the last two page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing.
     Info,

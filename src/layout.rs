@@ -37,6 +37,8 @@ mod universal;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::key::{NAME_BYTES_MAX, NameError};
 
 pub use self::categories::{
@@ -68,7 +70,8 @@ pub const LAYOUT_BYTES_MAX: usize = 64 << 20;
 pub const SERIES_NAME_BYTES_MAX: usize = NAME_BYTES_MAX + "prediction.".len();
 
 /// What the values of a series are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Numbers.
     Numeric,

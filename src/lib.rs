@@ -45,6 +45,7 @@ pub mod engine;
 pub mod expose;
 pub mod files;
 pub mod fold;
+pub mod image;
 pub mod journal;
 pub mod key;
 pub mod layout;

@@ -33,6 +33,8 @@ pub mod zone;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::key::{Carrier, Name};
 use crate::layout::{CONVENTION, Digest, Layout, SeriesLayout};
 use crate::reference::natural::Natural;
@@ -48,7 +50,8 @@ pub const BLOCK: Length = Length::HOUR;
 
 /// What the rows of a reference are to the model. In the order of activation: a training reference
 /// owns the layout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReferenceRole {
     /// What it was trained on: live data against it is skew.
     Training,

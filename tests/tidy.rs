@@ -37,7 +37,7 @@ use driftd::expose::metrics::METRICS;
 /// later layer than the module.
 const LAYERS: &[&[&str]] = &[
     &["time"],
-    &["key", "clock"],
+    &["key", "clock", "image"],
     &["decode"],
     &["layout"],
     &["stats"],
@@ -51,7 +51,7 @@ const LAYERS: &[&[&str]] = &[
     &["alert"],
     &["power", "board"],
     &["engine"],
-    &["source", "statelog/kafka"],
+    &["source", "statelog/kafka", "statelog/snapshot"],
     &[
         "journal/file",
         "journal/kafka",
@@ -78,6 +78,7 @@ const PURE: &[&str] = &[
     "statelog/record",
     "statelog/chain",
     "fold",
+    "image",
     "journal/audit",
     "journal/entry",
     "journal/event",
@@ -157,11 +158,44 @@ const FORMATS: &[&str] = &[
     "expose/view",
 ];
 
+/// What has a form: data that becomes bytes, and all that is kept of the fold between starts, whose
+/// bytes are made by `image`.
+const FORMS: &[&str] = &[
+    "alert",
+    "config/raw",
+    "decode",
+    "delta",
+    "engine",
+    "expose/view",
+    "files",
+    "fold",
+    "image",
+    "journal",
+    "key",
+    "layout",
+    "power/show",
+    "reference",
+    "replay",
+    "statelog/record",
+    "statelog/snapshot",
+    "time",
+];
+
 /// Crates and the only modules, or parts of modules, that name them.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("rdkafka", &["source", "statelog/kafka", "journal", "demo"]),
+    (
+        "rdkafka",
+        &[
+            "source",
+            "statelog/kafka",
+            "statelog/snapshot",
+            "journal",
+            "demo",
+        ],
+    ),
     ("prometheus", &["expose/metrics", "telemetry"]),
-    ("serde", FORMATS),
+    ("serde", FORMS),
+    ("rmp_serde", &["image"]),
     ("serde_json", FORMATS),
     ("arrow", FORMATS),
     ("parquet", FORMATS),

@@ -102,6 +102,18 @@ pub struct Verdicts {
 }
 
 impl Judge {
+    /// Whether this very nature is what it judges by.
+    pub(super) fn has_nature(&self, other: Option<&Nature>) -> bool {
+        match (&self.nature, other) {
+            (None, None) => true,
+            (Some(mine), Some(other)) => {
+                Arc::ptr_eq(&mine.natural, &other.natural)
+                    && (&mine.source, &mine.places) == (&other.source, &other.places)
+            }
+            _ => false,
+        }
+    }
+
     /// Where what is natural comes from.
     pub fn source(&self) -> Source {
         self.nature

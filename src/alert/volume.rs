@@ -24,6 +24,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::past::{Past, Window};
 use super::Test;
 use super::budget::{self, STEPS_PER_WINDOW};
@@ -53,12 +55,12 @@ pub(super) const CRITICAL: f64 = 2.07;
 pub(super) type Group = (Arc<str>, Name);
 
 /// The models whose rows are watched.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Volumes {
     of: BTreeMap<Group, Watched>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Watched {
     episodes: Episodes,
     /// The last tick judged of each window length.

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::compare::tests_of;
 use super::counts::SeriesCounts;
 use super::episode::{Alert, Change, SILENCE, id_of};
 use super::finding::{Episodes, Seen, Told, take};
-use super::judge::{HourRows, Judge, Nature, Source, Verdicts, moved_together, whole_of};
-use super::learn::{Lesson, learn};
+use super::judge::{HourRows, Judge, Nature, Verdicts, moved_together, whole_of};
+use super::lessons::Lessons;
 use super::rule::Judged;
 use super::sentence::{Subject, sentence};
 use super::settings::Settings;
-use super::taught::{LIVE_DAYS, Taught};
 use super::{Test, budget, presence, schema};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
 use crate::layout::{Layout, SeriesLayout};
-use crate::reference::natural::Natural;
-use crate::reference::{BLOCK, Reference};
+use crate::reference::BLOCK;
 use crate::score;
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
@@ -28,22 +28,23 @@ use crate::time::{Length, Timestamp};
 const PEERS_MAX: usize = 8;
 
 /// A model version under watch.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Watch {
     /// What it is judged by; none where there is no reference.
+    #[serde(skip)]
     pub(super) judge: Option<Arc<Judge>>,
     /// What fires, in the order in which it is shown.
     pub(super) episodes: Episodes,
     /// The last tick judged of each window length.
     ticked: BTreeMap<Length, Timestamp>,
-    /// What the first days of live traffic taught, and under which layout.
-    live: Option<(Arc<Layout>, Arc<Natural>)>,
-    /// What the hours of the reference taught, where it came without that.
-    hours: Option<Taught>,
+    /// What it was taught is natural.
+    pub(super) lessons: Lessons,
+    #[serde(skip)]
     config: Option<Arc<Configuration>>,
     /// The last change of fields that was told of.
     pub(super) schema: Option<schema::Change>,
     /// How many tests are of keys and fields, and not of series.
+    #[serde(skip)]
     of_presence: usize,
 }
 
@@ -71,18 +72,14 @@ impl Watch {
             self.judge = None;
             return;
         };
-        self.learn_live(model, reference, config);
-        let is_of = |taught: &Taught| taught.is_of(reference, config);
-        if !self.hours.as_ref().is_some_and(is_of) {
-            self.hours = Taught::of(reference, config);
-        }
+        let nature = self.lessons.of(reference).or_else(|| before.cloned());
         let is_current = self.judge.as_ref().is_some_and(|judge| {
             Arc::ptr_eq(&judge.reference, reference)
                 && self
                     .config
                     .as_ref()
                     .is_some_and(|old| Arc::ptr_eq(old, config))
-                && judge.source() == self.source(reference, before)
+                && judge.has_nature(nature.as_ref())
         });
         if is_current {
             return;
@@ -91,7 +88,7 @@ impl Watch {
         self.config = Some(Arc::clone(config));
         self.of_presence = presence::tests_of(reference, &settings);
         self.judge = Some(Arc::new(Judge {
-            nature: self.nature(reference, before),
+            nature,
             false_alarms_per_month: settings.false_alarms_per_month(),
             tests: 1,
             windows: config.windows.len(),
@@ -108,54 +105,6 @@ impl Watch {
         if let Some(judge) = self.judge.as_mut().filter(|judge| judge.tests != tests) {
             Arc::make_mut(judge).tests = tests;
         }
-    }
-
-    fn source(&self, reference: &Reference, before: Option<&Nature>) -> Source {
-        self.nature(reference, before)
-            .map_or(Source::Unknown, |nature| nature.source)
-    }
-
-    fn nature(&self, reference: &Reference, before: Option<&Nature>) -> Option<Nature> {
-        let own = |source, natural: &Arc<Natural>| Nature {
-            source,
-            natural: Arc::clone(natural),
-            places: None,
-        };
-        if let Some(natural) = &reference.natural {
-            return Some(own(Source::Reference, natural));
-        }
-        let live = self.live.as_ref();
-        let live = live.filter(|(layout, _)| **layout == *reference.layout);
-        let live = live.map(|(_, natural)| own(Source::Live, natural));
-        let hours = self.hours.as_ref();
-        let by_hours = |taught: &Taught| Some(own(Source::Reference, taught.natural.as_ref()?));
-        let long = hours.filter(|taught| taught.is_long).and_then(by_hours);
-        long.or(live)
-            .or_else(|| hours.and_then(by_hours))
-            .or_else(|| before.cloned())
-    }
-
-    /// Learns from live hours once there are enough of them, and then never again.
-    fn learn_live(&mut self, model: &ModelState, reference: &Reference, config: &Configuration) {
-        let is_taught = |layout: &Arc<Layout>| **layout == *reference.layout;
-        if reference.natural.is_some() || self.live.as_ref().is_some_and(|(of, _)| is_taught(of)) {
-            return;
-        }
-        let (Some(shape), Some((from, to))) = (&model.shape, model.hours.span()) else {
-            return;
-        };
-        let needed = Length::DAY.times(LIVE_DAYS);
-        if to.millis_since(from) < needed.as_millis() {
-            return;
-        }
-        let hours: Vec<_> = model.hours.range(from, from + needed).collect();
-        let natural = learn(Lesson {
-            layout: shape,
-            hours: &hours,
-            buckets: None,
-            windows: &config.windows,
-        });
-        self.live = Some((Arc::clone(shape), Arc::new(natural)));
     }
 
     /// Judges every tick of every window that the watermark has passed and that was not judged yet,

@@ -27,12 +27,12 @@ fn monday() -> Timestamp {
 /// A row of the world: `amount` about normal, `country` of three, `one` always 1, `none` always
 /// missing.
 #[derive(Debug, Clone, Copy)]
-struct Weather {
-    shift: f64,
-    stranger: f64,
+pub(super) struct Weather {
+    pub(super) shift: f64,
+    pub(super) stranger: f64,
 }
 
-const CALM: Weather = Weather {
+pub(super) const CALM: Weather = Weather {
     shift: 0.0,
     stranger: 0.0,
 };
@@ -50,7 +50,7 @@ fn country(random: &mut SplitMix, weather: Weather) -> &'static str {
 }
 
 /// A reference of so many hours before the Monday, with times or without.
-fn reference(version: &str, hours: u32, rows: u32, timed: bool) -> Reference {
+pub(super) fn reference(version: &str, hours: u32, rows: u32, timed: bool) -> Reference {
     let mut random = SplitMix(3);
     let mut csv = String::from(if timed { "ts," } else { "" }) + "amount,country,one,none\n";
     for row in 0..hours * rows {
@@ -74,16 +74,16 @@ fn reference(version: &str, hours: u32, rows: u32, timed: bool) -> Reference {
 }
 
 /// An engine, and the log that feeds it, to be fed to another one.
-struct Life {
-    engine: Engine,
-    log: Vec<(Timestamp, Record)>,
+pub(super) struct Life {
+    pub(super) engine: Engine,
+    pub(super) log: Vec<(Timestamp, Record)>,
     outputs: Vec<Output>,
     router: Router,
     head: i64,
     random: SplitMix,
 }
 
-fn config() -> Configuration {
+pub(super) fn config() -> Configuration {
     Configuration {
         windows: WINDOWS.to_vec(),
         keep: None,
@@ -110,7 +110,7 @@ fn chain() -> ChainKey {
 }
 
 impl Life {
-    fn new(references: &[Reference]) -> Self {
+    pub(super) fn new(references: &[Reference]) -> Self {
         let engine = Engine::new(config());
         let pane = engine.fold().base_pane();
         let layouts = Arc::new(engine.fold().layouts());
@@ -154,7 +154,7 @@ impl Life {
         self.router.reset(Arc::new(layouts), pane, Length::MINUTE);
     }
 
-    fn append(&mut self, append_time: Timestamp, record: Record) {
+    pub(super) fn append(&mut self, append_time: Timestamp, record: Record) {
         self.log.push((append_time, record.clone()));
         let position = self.log.len() as u64 - 1;
         feed(
@@ -167,7 +167,7 @@ impl Life {
     }
 
     /// An hour of rows of a version, and its end.
-    fn hour(&mut self, version: &str, start: Timestamp, weather: Weather) {
+    pub(super) fn hour(&mut self, version: &str, start: Timestamp, weather: Weather) {
         let (mut names, mut tally) = (Names::new(16), Tally::default());
         let slots = ["amount", "country", "one", "none"]
             .map(|name| names.intern(Role::Feature, name).unwrap());
@@ -215,7 +215,7 @@ impl Life {
     }
 
     /// Hours of one version from an hour of the world on.
-    fn hours(&mut self, version: &str, hours: std::ops::Range<u32>, weather: Weather) {
+    pub(super) fn hours(&mut self, version: &str, hours: std::ops::Range<u32>, weather: Weather) {
         for hour in hours {
             self.hour(version, at(hour), weather);
         }
@@ -236,12 +236,12 @@ impl Life {
     }
 }
 
-fn at(hour: u32) -> Timestamp {
+pub(super) fn at(hour: u32) -> Timestamp {
     let since = i64::from(hour) * Length::HOUR.as_millis();
     Timestamp::from_millis(monday().as_millis() + since)
 }
 
-fn feed(
+pub(super) fn feed(
     engine: &mut Engine,
     position: u64,
     append_time: Timestamp,

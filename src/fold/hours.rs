@@ -18,8 +18,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::packed;
 use crate::delta::PaneDelta;
+use crate::image::run;
 use crate::layout::Layout;
 use crate::reference::{BLOCK, BlockCells, HourBlock, block_cell};
 use crate::time::{Length, Timestamp};
@@ -39,28 +42,31 @@ pub(super) fn keeps(at: Timestamp, last_event: Timestamp) -> bool {
     at.floor(BLOCK) + BLOCK > last_event - HOURS_KEPT
 }
 
+/// Hours by start.
+pub(super) type Day = BTreeMap<Timestamp, Arc<Hour>>;
+
 /// The hours of one model version under the layout in force.
 #[derive(Debug, Clone, Default)]
 pub struct Hours {
     /// The layout and the cells of its blocks; none where every series is loose.
     shape: Option<(Arc<Layout>, Arc<BlockCells>)>,
     /// By start, a day each; no day is empty.
-    days: BTreeMap<Timestamp, Arc<BTreeMap<Timestamp, Arc<Hour>>>>,
+    days: BTreeMap<Timestamp, Arc<Day>>,
     /// The hours that are not packed.
     unpacked: BTreeSet<Timestamp>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Hour {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Hour {
     rows: u64,
     carried: [u64; 4],
     counts: Counts,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Counts {
     Plain(Vec<u64>),
-    Packed(Box<[u8]>),
+    Packed(#[serde(with = "run")] Box<[u8]>),
 }
 
 impl Default for Counts {
@@ -77,6 +83,19 @@ impl Hours {
             shape: Some((layout, cells)),
             ..Self::default()
         }
+    }
+
+    /// The days kept, by start.
+    pub(super) fn days(&self) -> &BTreeMap<Timestamp, Arc<Day>> {
+        &self.days
+    }
+
+    /// Takes the days that were kept once, of the same layout.
+    pub(super) fn restore(&mut self, days: BTreeMap<Timestamp, Arc<Day>>) {
+        let hours = days.values().flat_map(|day| day.iter());
+        let plain = hours.filter(|(_, hour)| matches!(hour.counts, Counts::Plain(_)));
+        self.unpacked = plain.map(|(start, _)| *start).collect();
+        self.days = days;
     }
 
     /// The cells of the blocks, where there is a layout.

@@ -67,7 +67,9 @@ impl Setup<'_> {
         section("[kafka]", self.kafka.unwrap_or(&plain));
         let source = format!("topics = {:?}\ngroup = {:?}\n", self.topics, self.name);
         section("[[source]]", &(source + self.source));
-        section("[state]", &(home + "\nflush_interval = \"100ms\""));
+        // as often as can be: what holds then holds
+        let often = "\nflush_interval = \"100ms\"\nsnapshot_interval = \"1s\"";
+        section("[state]", &(home + often));
         if let Some(references) = self.references {
             section(
                 "[reference]",
@@ -121,6 +123,11 @@ impl Driftd {
     /// The file of its configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.dir.path().join("driftd.toml")
+    }
+
+    /// Where its state is, if that is embedded.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
     }
 
     /// Replaces a part of its configuration, for the next start.

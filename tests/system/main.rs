@@ -32,4 +32,5 @@ mod exact;
 mod formats;
 mod journal;
 mod refusals;
+mod snapshots;
 mod transport;
