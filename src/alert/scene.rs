@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Test;
 use super::episode::{Alert, Change};
+use crate::board::Board;
 use crate::decode::{Names, Row, Value};
 use crate::engine::{Engine, Input, Output};
 use crate::fold;
@@ -193,6 +194,11 @@ impl Scene {
                 Output::Effect(_) | Output::Board(_) => {}
             }
         }
+    }
+
+    /// What is known now.
+    pub(crate) fn board(&self) -> Board {
+        self.engine.board()
     }
 
     /// What was told of a test in windows of an hour since the last question: what became of whose

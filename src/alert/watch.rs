@@ -96,7 +96,7 @@ impl Watch {
             tests: 1,
             windows: config.windows.len(),
             settings: settings.of_layout(&reference.layout),
-            importances: settings.importances(&reference.layout),
+            importances: settings.importances(reference),
             owner: settings.owner(),
             whole: whole_of(reference),
             reference: Arc::clone(reference),
