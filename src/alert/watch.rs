@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::compare::tests_of;
 use super::counts::SeriesCounts;
 use super::episode::{Alert, Change, SILENCE, id_of};
 use super::finding::{Episodes, Seen, Told, take};
@@ -43,20 +42,14 @@ pub(super) struct Watch {
     config: Option<Arc<Configuration>>,
     /// The last change of fields that was told of.
     pub(super) schema: Option<schema::Change>,
-    /// How many tests are of keys and fields, and not of series.
-    of_presence: usize,
+    /// How many tests are charged to the budget of the model.
+    tests: usize,
 }
 
 impl Watch {
     /// How many tests are charged to the budget of the model.
     pub(super) fn tests(&self) -> usize {
-        let Some(judge) = &self.judge else { return 0 };
-        let series = judge.reference.layout.series().iter().zip(&judge.settings);
-        series
-            .filter(|(_, settings)| !settings.is_off)
-            .map(|(series, _)| tests_of(series.kind()))
-            .sum::<usize>()
-            + self.of_presence
+        self.judge.as_ref().map_or(0, |_| self.tests)
     }
 
     /// Takes what the fold says now: reference, configuration, and what hours have taught.
@@ -89,7 +82,7 @@ impl Watch {
         }
         let settings = Settings::new(&config.alerts, &model.key);
         self.config = Some(Arc::clone(config));
-        self.of_presence = presence::tests_of(reference, &settings);
+        self.tests = budget::tests_of_version(reference, &settings);
         self.judge = Some(Arc::new(Judge {
             nature: self.nature(reference, before),
             false_alarms_per_month: settings.false_alarms_per_month(),
