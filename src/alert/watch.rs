@@ -11,6 +11,7 @@ use super::learn::{Lesson, learn};
 use super::rule::Judged;
 use super::sentence::{Subject, sentence};
 use super::settings::Settings;
+use super::shorts::Shorts;
 use super::taught::{LIVE_DAYS, Taught};
 use super::{Test, budget, presence, schema};
 use crate::fold::model::ModelState;
@@ -37,6 +38,8 @@ pub(super) struct Watch {
     ticked: BTreeMap<Length, Timestamp>,
     /// What the first days of live traffic taught, and under which layout.
     live: Option<(Arc<Layout>, Arc<Natural>)>,
+    /// What short windows taught, under which layout.
+    shorts: Shorts,
     /// What the hours of the reference taught, where it came without that.
     hours: Option<Taught>,
     config: Option<Arc<Configuration>>,
@@ -69,22 +72,28 @@ impl Watch {
         if !self.hours.as_ref().is_some_and(is_of) {
             self.hours = Taught::of(reference, config);
         }
+        let nature = self.nature(reference, before);
+        let profile = nature.as_ref().and_then(Nature::profile);
+        let is_news = self.shorts.learn(model, profile);
+        let source = nature
+            .as_ref()
+            .map_or(Source::Unknown, |one| one.source.clone());
         let is_current = self.judge.as_ref().is_some_and(|judge| {
             Arc::ptr_eq(&judge.reference, reference)
                 && self
                     .config
                     .as_ref()
                     .is_some_and(|old| Arc::ptr_eq(old, config))
-                && judge.source() == self.source(reference, before)
+                && judge.source() == source
         });
-        if is_current {
+        if is_current && !is_news {
             return;
         }
         let settings = Settings::new(&config.alerts, &model.key);
         self.config = Some(Arc::clone(config));
         self.tests = budget::tests_of_version(reference, &settings);
         self.judge = Some(Arc::new(Judge {
-            nature: self.nature(reference, before),
+            nature: nature.map(|nature| self.shorts.complete(nature, before)),
             false_alarms_per_month: settings.false_alarms_per_month(),
             tests: 1,
             windows: config.windows.len(),
@@ -101,11 +110,6 @@ impl Watch {
         if let Some(judge) = self.judge.as_mut().filter(|judge| judge.tests != tests) {
             Arc::make_mut(judge).tests = tests;
         }
-    }
-
-    fn source(&self, reference: &Reference, before: Option<&Nature>) -> Source {
-        self.nature(reference, before)
-            .map_or(Source::Unknown, |nature| nature.source)
     }
 
     fn nature(&self, reference: &Reference, before: Option<&Nature>) -> Option<Nature> {
@@ -128,10 +132,14 @@ impl Watch {
             .or_else(|| before.cloned())
     }
 
-    /// Learns from live hours once there are enough of them, and then never again.
+    /// Learns from live hours once there are enough of them, and then never again, unless windows
+    /// of other lengths are wanted.
     fn learn_live(&mut self, model: &ModelState, reference: &Reference, config: &Configuration) {
-        let is_taught = |layout: &Arc<Layout>| **layout == *reference.layout;
-        if reference.natural.is_some() || self.live.as_ref().is_some_and(|(of, _)| is_taught(of)) {
+        let is_taught = |(layout, natural): &(Arc<Layout>, Arc<Natural>)| {
+            let mut windows = config.windows.iter();
+            **layout == *reference.layout && windows.all(|one| natural.window(*one).is_some())
+        };
+        if reference.natural.is_some() || self.live.as_ref().is_some_and(is_taught) {
             return;
         }
         let (Some(shape), Some((from, to))) = (&model.shape, model.hours.span()) else {

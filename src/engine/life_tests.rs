@@ -111,7 +111,11 @@ fn chain() -> ChainKey {
 
 impl Life {
     fn new(references: &[Reference]) -> Self {
-        let engine = Engine::new(config());
+        Self::of(config(), references)
+    }
+
+    fn of(config: Configuration, references: &[Reference]) -> Self {
+        let engine = Engine::new(config);
         let pane = engine.fold().base_pane();
         let layouts = Arc::new(engine.fold().layouts());
         let mut life = Self {
@@ -141,7 +145,8 @@ impl Life {
             reference.header.model.clone(),
             reference.header.version.clone(),
         );
-        let natural = learn::of_reference(reference, &WINDOWS, BaselineChoice::Auto, zone::offsets);
+        let windows = &self.engine.fold().config.windows;
+        let natural = learn::of_reference(reference, windows, BaselineChoice::Auto, zone::offsets);
         let activate = Record::Activate {
             key,
             artifact: artifact::to_bytes(&reference.without_blocks()),
@@ -168,14 +173,24 @@ impl Life {
 
     /// An hour of rows of a version, and its end.
     fn hour(&mut self, version: &str, start: Timestamp, weather: Weather) {
+        self.lived(version, (start, ROWS), |_at| weather);
+    }
+
+    /// An hour of so many rows of a version, and its end.
+    fn lived(
+        &mut self,
+        version: &str,
+        (start, rows): (Timestamp, u32),
+        weather: impl Fn(Timestamp) -> Weather,
+    ) {
         let (mut names, mut tally) = (Names::new(16), Tally::default());
         let slots = ["amount", "country", "one", "none"]
             .map(|name| names.intern(Role::Feature, name).unwrap());
         let pane = self.engine.fold().base_pane();
-        for row in 0..ROWS {
-            let offset = i64::from(row) * Length::HOUR.as_millis() / i64::from(ROWS);
+        for row in 0..rows {
+            let offset = i64::from(row) * Length::HOUR.as_millis() / i64::from(rows);
             let at = Timestamp::from_millis(start.as_millis() + offset);
-            let [a, c, o, n] = slots;
+            let ([a, c, o, n], weather) = (slots, weather(at));
             let moved = amount(&mut self.random, weather);
             let values = [
                 (a, Value::Number(moved)),
@@ -201,7 +216,7 @@ impl Life {
             };
             tally.record(seen, Ok(1), pane);
         }
-        let to = self.head + i64::from(ROWS);
+        let to = self.head + i64::from(rows);
         let range = Range {
             chain: chain(),
             from: self.head,
@@ -403,4 +418,60 @@ fn without_times_eight_live_days_teach() {
         .map(|told| (told.2, told.3))
         .collect();
     assert_eq!(windows.keys().copied().collect::<Vec<_>>(), [Length::DAY]);
+}
+
+const QUARTER: Length = Length::MINUTE.times(15);
+
+/// So many days of a life that is watched in windows of a quarter of an hour; by the window, what
+/// fired in them.
+fn days(life: &mut Life, days: std::ops::Range<u32>, shift: impl Fn(Timestamp) -> f64) -> usize {
+    for hour in days.start * 24..days.end * 24 {
+        let weather = |at| Weather {
+            shift: shift(at),
+            ..CALM
+        };
+        life.lived("1", (at(hour), 1_200), weather);
+    }
+    let fired =
+        |told: &(Change, String, Length, &str)| told.0 == Change::Fired && told.2 == QUARTER;
+    life.told().iter().filter(|told| fired(told)).count()
+}
+
+/// A daily wave, and another mean from half past to a quarter to.
+fn rhythm(at: Timestamp) -> f64 {
+    let minute = at.as_millis() / Length::MINUTE.as_millis();
+    let minute = u32::try_from(minute % (24 * 60)).unwrap();
+    let wave = (std::f64::consts::TAU * f64::from(minute) / (24.0 * 60.0)).sin();
+    let half_past = (30..45).contains(&(minute % 60));
+    0.2 * wave + if half_past { 0.2 } else { 0.0 }
+}
+
+/// No hour teaches what is natural of a quarter of it: eight live days do, as they are. A rhythm
+/// that was there from the beginning is natural, one that came later is not, a shift neither.
+#[test]
+fn windows_below_an_hour_learn_from_eight_live_days() {
+    let windows = vec![QUARTER, Length::HOUR];
+    let config = Configuration {
+        windows,
+        ..config()
+    };
+    let reference = reference("1", 24 * 4, 60, false);
+    let life = || Life::of(config.clone(), std::slice::from_ref(&reference));
+    let (mut lives, calm) = (life(), |_at| 0.0);
+    assert_eq!(days(&mut lives, 0..7, rhythm), 0);
+    let knows = |life: &Life| {
+        let board = life.engine.board();
+        let judge = board.judges.values().next().unwrap();
+        let nature = judge.nature.as_ref();
+        let window = nature.and_then(|nature| nature.natural.window(QUARTER).cloned());
+        window.is_some_and(|window| window.series[0].iter().any(Option::is_some))
+    };
+    assert!(!knows(&lives));
+    assert_eq!(days(&mut lives, 7..10, rhythm), 0);
+    assert!(knows(&lives));
+    assert!(days(&mut lives, 10..11, |at| rhythm(at) + 2.0) > 0);
+
+    let mut other = life();
+    assert_eq!(days(&mut other, 0..9, calm), 0);
+    assert!(days(&mut other, 9..10, rhythm) > 0);
 }

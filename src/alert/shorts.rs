@@ -1,0 +1,136 @@
+//! What is natural of windows shorter than an hour: live traffic teaches it, whatever the
+//! reference.
+//!
+//! The hours of a reference say nothing of them. That all hours are alike does not bound by how
+//! much their quarters differ: where departures are at half past, one quarter of each hour is
+//! unlike the three others, and every hour like every other. So windows of their length must teach:
+//!
+//! ```text
+//! blocks     of each hour one window, each in turn: the parts that the fold keeps
+//! learned    once there are eight days of them, from the first eight, and then never again
+//! baseline   all other blocks; by the hours of the day, where longer windows are compared so
+//! until then those of the version before, where they are known
+//! ```
+//!
+//! Blocks stand an hour apart, and what remembers from one to the next counts for fewer
+//! (`dispersion` in [`crate::stats`]).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::judge::Nature;
+use super::learn::{Lesson, learn};
+use super::taught::LIVE_DAYS;
+use crate::fold::hours::Hours;
+use crate::fold::model::ModelState;
+use crate::layout::Layout;
+use crate::reference::natural::{Buckets, Natural, Offsets, Profile, WindowNatural};
+use crate::reference::{BLOCK, HourBlock};
+use crate::time::Length;
+
+/// Which hours are alike, in which local time.
+type Alike = (Buckets, Offsets);
+
+/// What short windows taught.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shorts {
+    /// The layout and the hours of the day that it is of.
+    of: Option<(Arc<Layout>, Option<Alike>)>,
+    windows: BTreeMap<Length, WindowNatural>,
+}
+
+impl Shorts {
+    /// Learns of every length that there are eight days of and nothing is known of yet; whether
+    /// that made any difference.
+    pub(super) fn learn(&mut self, model: &ModelState, profile: Option<&Profile>) -> bool {
+        let Some(shape) = &model.shape else {
+            return false;
+        };
+        let alike = profile.map(|profile| (profile.buckets, &profile.offsets));
+        let is_of = |(layout, mine): &(Arc<Layout>, Option<Alike>)| {
+            layout == shape && mine.as_ref().map(|(buckets, at)| (*buckets, at)) == alike
+        };
+        let before = self.windows.len();
+        if !self.of.as_ref().is_some_and(is_of) {
+            let alike = alike.map(|(buckets, offsets)| (buckets, offsets.clone()));
+            self.of = Some((Arc::clone(shape), alike));
+            self.windows.clear();
+        }
+        self.windows
+            .retain(|length, _| model.parts.contains_key(length));
+        let mut is_new = self.windows.len() < before;
+        for (length, parts) in &model.parts {
+            if self.windows.contains_key(length) {
+                continue;
+            }
+            if let Some(blocks) = first_days(parts) {
+                let learned = learn_parts(shape, &blocks, alike, *length);
+                self.windows.insert(*length, learned);
+                is_new = true;
+            }
+        }
+        is_new
+    }
+
+    /// Adds what is known of short windows, here or of the version before.
+    pub(super) fn complete(&self, nature: Nature, before: Option<&Nature>) -> Nature {
+        if nature.places.is_some() {
+            return nature;
+        }
+        let of_before = before.map(Nature::shorts).unwrap_or_default();
+        if self.windows.is_empty() && of_before.is_empty() {
+            return nature;
+        }
+        let long = nature.natural.windows.iter();
+        let mut all: BTreeMap<Length, WindowNatural> =
+            long.map(|window| (window.length, window.clone())).collect();
+        all.extend(of_before);
+        all.extend(self.windows.clone());
+        let natural = Natural {
+            windows: all.into_values().collect(),
+            profile: nature.natural.profile.clone(),
+        };
+        Nature {
+            natural: Arc::new(natural),
+            ..nature
+        }
+    }
+}
+
+/// The first eight days of blocks, where there are as many.
+fn first_days(parts: &Hours) -> Option<Vec<HourBlock>> {
+    let (from, to) = parts.span()?;
+    let needed = Length::DAY.times(LIVE_DAYS);
+    let is_enough = to.millis_since(from) >= needed.as_millis();
+    is_enough.then(|| parts.range(from, from + needed).collect())
+}
+
+/// What blocks of windows of this length teach, one of each hour.
+fn learn_parts(
+    layout: &Layout,
+    blocks: &[HourBlock],
+    alike: Option<(Buckets, &Offsets)>,
+    length: Length,
+) -> WindowNatural {
+    let natural = learn(Lesson {
+        layout,
+        hours: blocks,
+        buckets: alike,
+        windows: &[BLOCK],
+    });
+    let learned = natural.windows.into_iter().next();
+    let learned = learned.unwrap_or_else(|| WindowNatural {
+        length,
+        block: length,
+        series: Vec::new(),
+        carriers: Default::default(),
+    });
+    WindowNatural {
+        length,
+        block: length,
+        ..learned
+    }
+}
+
+#[cfg(test)]
+mod tests;
