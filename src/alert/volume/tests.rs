@@ -141,9 +141,9 @@ fn silence_fires_and_a_roll_out_does_not() {
     for end in 218..=230 {
         scene.hour(end, &[rows("2", 60)]);
     }
-    assert!(scene.told.is_empty());
+    assert!(scene.log.told.is_empty());
     scene.pass(231);
-    let (_, alert) = scene.told.first().unwrap().clone();
+    let (_, alert) = scene.log.told.first().unwrap().clone();
     assert_eq!((alert.key.version.as_str(), alert.since), ("2", hour(231)));
     assert_eq!(alert.severity, Severity::Critical);
     assert_eq!(
