@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! blocks     of each hour one window, each in turn: the parts that the fold keeps
-//! learned    once there are eight days of them, from the first eight, and then never again
+//! learned    once there are eight days of them, and then never again
 //! baseline   all other blocks; by the hours of the day, where longer windows are compared so
 //! until then those of the version before, where they are known
 //! ```
@@ -20,8 +20,7 @@ use std::sync::Arc;
 
 use super::judge::Nature;
 use super::learn::{Lesson, learn};
-use super::taught::LIVE_DAYS;
-use crate::fold::hours::Hours;
+use super::taught::live_days;
 use crate::fold::model::ModelState;
 use crate::layout::Layout;
 use crate::reference::natural::{Buckets, Natural, Offsets, Profile, WindowNatural};
@@ -63,7 +62,7 @@ impl Shorts {
             if self.windows.contains_key(length) {
                 continue;
             }
-            if let Some(blocks) = first_days(parts) {
+            if let Some(blocks) = live_days(parts) {
                 let learned = learn_parts(shape, &blocks, alike, *length);
                 self.windows.insert(*length, learned);
                 is_new = true;
@@ -95,14 +94,6 @@ impl Shorts {
             ..nature
         }
     }
-}
-
-/// The first eight days of blocks, where there are as many.
-fn first_days(parts: &Hours) -> Option<Vec<HourBlock>> {
-    let (from, to) = parts.span()?;
-    let needed = Length::DAY.times(LIVE_DAYS);
-    let is_enough = to.millis_since(from) >= needed.as_millis();
-    is_enough.then(|| parts.range(from, from + needed).collect())
 }
 
 /// What blocks of windows of this length teach, one of each hour.

@@ -12,7 +12,7 @@ use super::rule::Judged;
 use super::sentence::{Subject, sentence};
 use super::settings::Settings;
 use super::shorts::Shorts;
-use super::taught::{LIVE_DAYS, Taught};
+use super::taught::{Taught, live_days};
 use super::{Test, budget, presence, schema};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
@@ -142,14 +142,9 @@ impl Watch {
         if reference.natural.is_some() || self.live.as_ref().is_some_and(is_taught) {
             return;
         }
-        let (Some(shape), Some((from, to))) = (&model.shape, model.hours.span()) else {
+        let (Some(shape), Some(hours)) = (&model.shape, live_days(&model.hours)) else {
             return;
         };
-        let needed = Length::DAY.times(LIVE_DAYS);
-        if to.millis_since(from) < needed.as_millis() {
-            return;
-        }
-        let hours: Vec<_> = model.hours.range(from, from + needed).collect();
         let natural = learn(Lesson {
             layout: shape,
             hours: &hours,

@@ -293,6 +293,24 @@ fn without_times_eight_live_days_teach() {
     assert_eq!(windows.keys().copied().collect::<Vec<_>>(), [Length::DAY]);
 }
 
+/// Somebody tries a model before its traffic comes: after eight days there is too little.
+#[test]
+fn a_lone_hour_long_before_the_others_is_no_beginning() {
+    let mut life = Life::new(&[reference("1", 24 * 4, 60, false)]);
+    let source = |life: &Life| {
+        let board = life.log.board();
+        board.judges.values().next().unwrap().source()
+    };
+    life.hours("1", 0..1, CALM);
+    life.hours("1", 24 * 8..24 * 14, CALM);
+    assert_eq!(source(&life), Source::Unknown);
+    life.hours("1", 24 * 14..24 * 15, CALM);
+    assert_eq!(source(&life), Source::Live);
+    assert_eq!(life.told(), []);
+    life.hours("1", 24 * 15..24 * 15 + 2, Weather { shift: 1.0, ..CALM });
+    assert!(!life.told().is_empty());
+}
+
 const QUARTER: Length = Length::MINUTE.times(15);
 
 /// So many days of a life that is watched in windows of a quarter of an hour; by the window, what

@@ -37,8 +37,8 @@ use crate::time::{Length, Timestamp};
 /// forgotten, and rows that belong to them are not counted here.
 pub const HOURS_KEPT: Length = Length::DAY.times(28);
 
-/// How long parts of hours are kept: the eight days that teach, and one for rows that come late.
-pub const PARTS_KEPT: Length = Length::DAY.times(9);
+/// How long parts of hours are kept: eight days with rows teach, which may be working days.
+pub const PARTS_KEPT: Length = Length::DAY.times(14);
 
 /// How long after its end an hour stays unpacked.
 const UNPACKED: Length = Length::HOUR.times(3);
@@ -138,6 +138,11 @@ impl Hours {
         let first = self.days.values().next()?.keys().next()?;
         let last = self.days.values().next_back()?.keys().next_back()?;
         Some((*first, *last + BLOCK))
+    }
+
+    /// How many days, in UTC, have rows.
+    pub fn days(&self) -> usize {
+        self.days.len()
     }
 
     /// Adds a pane's counts under the layout to the hour that the pane starts in, if it is kept.

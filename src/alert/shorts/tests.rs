@@ -3,6 +3,7 @@
 use super::*;
 use crate::alert::judge::Source;
 use crate::alert::support::{Weather, hours, layout};
+use crate::alert::taught::LIVE_DAYS;
 use crate::reference::natural::{Dispersion, Part, SeriesNatural};
 
 const QUARTER: Length = Length::MINUTE.times(15);
