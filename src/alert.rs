@@ -15,8 +15,8 @@
 //!
 //! whatever depends on what. The p-value knows two reasons to differ: sampling, and how much the
 //! series moves by itself, learned from the hours of the reference ([`learn`]) or from the first
-//! days of live traffic; see `tail` in [`crate::stats`]. A difference that is certain and too small
-//! to matter does not fire.
+//! days of live traffic (always from those in windows shorter than an hour, see `shorts`); see
+//! `tail` in [`crate::stats`]. A difference that is certain and too small to matter does not fire.
 //!
 //! - [`counts`], [`baseline`] and [`compare`]: a window of a series against what is expected of it.
 //! - [`learn`]: what is natural, from blocks of a healthy period.
@@ -43,6 +43,7 @@ pub mod rule;
 pub mod schema;
 pub mod sentence;
 pub mod settings;
+mod shorts;
 mod taught;
 mod volume;
 mod watch;

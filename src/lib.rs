@@ -59,3 +59,6 @@ pub mod stats;
 pub mod tally;
 pub mod telemetry;
 pub mod time;
+
+#[cfg(test)]
+mod testing;

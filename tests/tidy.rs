@@ -64,7 +64,7 @@ const LAYERS: &[&[&str]] = &[
     &["app"],
     &["demo"],
     &["command"],
-    &["lib", "main"],
+    &["lib", "main", "testing"],
 ];
 
 /// Modules, and parts of modules, that are pure.
@@ -440,8 +440,10 @@ fn modules_of_tests_are_found_behind_all_their_attributes() {
         "#[cfg(test)]\n#[expect(\n    lint,\n    reason = [ ]\n)]\nmod tests;\n",
         "mod shipped;\n",
         "#[cfg(test)]\npub(crate) mod fixture {\n    mod inner;\n}\n",
+        "#[cfg(test)]\npub(super) mod shared;\n",
     );
-    assert_eq!(test_modules(code), [(2, "tests;"), (9, "fixture {")]);
+    let found = [(2, "tests;"), (9, "fixture {"), (13, "shared;")];
+    assert_eq!(test_modules(code), found);
 }
 
 /// A Rust source file of the crate.
@@ -558,10 +560,10 @@ fn test_modules(code: &str) -> Vec<(usize, &str)> {
 /// What follows `mod` in the line of a module.
 fn module_item(line: &str) -> Option<&str> {
     let line = line.trim();
-    let line = line
-        .strip_prefix("pub(crate) ")
-        .or(line.strip_prefix("pub "))
-        .unwrap_or(line);
+    let line = match line.strip_prefix("pub(") {
+        Some(within) => within.split_once(") ")?.1,
+        None => line.strip_prefix("pub ").unwrap_or(line),
+    };
     line.strip_prefix("mod ")
 }
 

@@ -72,7 +72,7 @@ impl Desk {
         self.watches.retain(|key, _| fold.models.contains_key(key));
         for (key, model) in &fold.models {
             let watch = self.watches.entry(key.clone()).or_default();
-            watch.lessons.learn_live(model, &fold.config);
+            watch.lessons.learn(model, &fold.config);
         }
         let tests = self.prepare(fold);
         let before = told.len();
@@ -169,7 +169,7 @@ impl Desk {
         for (key, model) in &fold.models {
             if let Some(reference) = model.references.judge() {
                 let watch = self.watches.entry(key.clone()).or_default();
-                watch.lessons.read(reference, &fold.config);
+                watch.lessons.settle(reference, &fold.config);
             }
         }
         for (key, model) in &fold.models {
@@ -207,7 +207,7 @@ impl Desk {
         let (nature, of, other) = of_model
             .filter_map(|other| {
                 let reference = other.references.judge()?;
-                let nature = self.watches.get(&other.key)?.lessons.of(reference)?;
+                let nature = self.watches.get(&other.key)?.lessons.nature()?;
                 Some((nature, &reference.layout, other))
             })
             .max_by_key(|(.., other)| other.first_event)?;
@@ -218,7 +218,7 @@ impl Desk {
         });
         Some(Nature {
             source: Source::Before(other.key.version.as_str().into()),
-            natural: nature.natural,
+            natural: Arc::clone(&nature.natural),
             places: Some(places.collect()),
         })
     }

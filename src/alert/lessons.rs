@@ -6,6 +6,8 @@
 //! live traffic of eight days under its layout        what that taught, once
 //! it has fewer hours                                 what they teach
 //! ```
+//!
+//! Windows shorter than an hour learn for themselves, see `shorts`.
 
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Nature, Source};
 use super::learn::{Lesson, learn};
-use super::taught::{LIVE_DAYS, Taught};
+use super::shorts::Shorts;
+use super::taught::{Taught, live_days};
 use crate::fold::model::ModelState;
 use crate::image::run;
 use crate::layout::Layout;
@@ -27,9 +30,13 @@ use crate::time::Length;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Lessons {
     live: Option<Live>,
+    shorts: Shorts,
     /// What the hours of the reference taught, where it came without that.
     #[serde(skip)]
     hours: Option<Taught>,
+    /// What all of it comes to, and without short windows.
+    #[serde(skip)]
+    all: Option<(Nature, Nature)>,
 }
 
 /// What the first days of live traffic taught, and under which layout.
@@ -42,8 +49,7 @@ struct Live {
 
 #[derive(Serialize, Deserialize)]
 struct LiveText {
-    #[serde(with = "run")]
-    layout: Vec<u8>,
+    layout: Arc<Layout>,
     #[serde(with = "run")]
     natural: Vec<u8>,
 }
@@ -51,8 +57,8 @@ struct LiveText {
 impl From<Live> for LiveText {
     fn from(live: Live) -> Self {
         Self {
-            layout: live.layout.to_bytes(),
             natural: artifact::natural_to_bytes(&live.natural),
+            layout: live.layout,
         }
     }
 }
@@ -60,26 +66,40 @@ impl From<Live> for LiveText {
 impl TryFrom<LiveText> for Live {
     type Error = ArtifactError;
     fn try_from(text: LiveText) -> Result<Self, ArtifactError> {
-        let layout = Layout::from_bytes(&text.layout).map_err(ArtifactError::Layout)?;
-        let natural = artifact::natural_from_bytes(&text.natural, &layout)?;
+        let natural = artifact::natural_from_bytes(&text.natural, &text.layout)?;
         Ok(Self {
-            layout: Arc::new(layout),
+            layout: text.layout,
             natural: Arc::new(natural),
         })
     }
 }
 
 impl Lessons {
-    /// Takes what the hours of the reference teach, where it came without that.
-    pub(super) fn read(&mut self, reference: &Arc<Reference>, config: &Arc<Configuration>) {
+    /// Puts together what is known, of which what the hours of the reference teach follows from it.
+    pub(super) fn settle(&mut self, reference: &Arc<Reference>, config: &Arc<Configuration>) {
         let is_of = |taught: &Taught| taught.is_of(reference, config);
         if !self.hours.as_ref().is_some_and(is_of) {
             self.hours = Taught::of(reference, config);
         }
+        let long = self.long(reference);
+        let is_known = match (&self.all, &long) {
+            (Some((_, of)), Some(long)) => of.is(long),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_known {
+            let whole = |long: &Nature| long.clone().with_shorts(self.shorts.windows().clone());
+            self.all = long.map(|long| (whole(&long), long));
+        }
     }
 
-    /// What is natural of windows that are compared with this reference.
-    pub(super) fn of(&self, reference: &Reference) -> Option<Nature> {
+    /// What is natural of windows that are compared with this reference, as it was put together.
+    pub(super) fn nature(&self) -> Option<&Nature> {
+        self.all.as_ref().map(|(whole, _)| whole)
+    }
+
+    /// What is natural of windows of an hour and more.
+    fn long(&self, reference: &Reference) -> Option<Nature> {
         let own = |source, natural: &Arc<Natural>| Nature {
             source,
             natural: Arc::clone(natural),
@@ -97,23 +117,35 @@ impl Lessons {
         long.or(live).or_else(|| hours.and_then(by_hours))
     }
 
-    /// Learns from live hours once there are enough of them, and then never again.
-    pub(super) fn learn_live(&mut self, model: &ModelState, config: &Configuration) {
+    /// Learns from live traffic once there is enough of it, and then never again, unless windows of
+    /// other lengths are wanted.
+    pub(super) fn learn(&mut self, model: &ModelState, config: &Arc<Configuration>) {
         let Some(reference) = model.references.judge() else {
             return;
         };
-        let is_taught = |live: &Live| *live.layout == *reference.layout;
+        self.learn_hours(model, reference, config);
+        self.settle(reference, config);
+        let long = self.all.as_ref().map(|(_, long)| long.clone());
+        if self
+            .shorts
+            .learn(model, long.as_ref().and_then(Nature::profile))
+        {
+            self.all = None;
+        }
+    }
+
+    fn learn_hours(&mut self, model: &ModelState, reference: &Reference, config: &Configuration) {
+        let is_taught = |live: &Live| {
+            let mut windows = config.windows.iter();
+            let knows = |one: &Length| live.natural.window(*one).is_some();
+            *live.layout == *reference.layout && windows.all(knows)
+        };
         if reference.natural.is_some() || self.live.as_ref().is_some_and(is_taught) {
             return;
         }
-        let (Some(shape), Some((from, to))) = (&model.shape, model.hours.span()) else {
+        let (Some(shape), Some(hours)) = (&model.shape, live_days(&model.hours)) else {
             return;
         };
-        let needed = Length::DAY.times(LIVE_DAYS);
-        if to.millis_since(from) < needed.as_millis() {
-            return;
-        }
-        let hours: Vec<_> = model.hours.range(from, from + needed).collect();
         let natural = learn(Lesson {
             layout: shape,
             hours: &hours,

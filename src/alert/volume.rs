@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! lambda  = sum over the hours of the window of their mean over the earlier days; working days and
-//!           weekends apart where there are 14 days
+//!           weekends apart where there are 14 days, in the local time of the reference's hours
 //! T       = 2 (n ln(n / lambda) - (n - lambda)) where n < lambda, else 0         df 1
 //! tau, K  : the same statistic of each earlier day's window against the other days (dispersion)
 //! size    = (1 - n / lambda) ln(lambda / n)              n / lambda at least 1/1000
@@ -35,9 +35,10 @@ use super::rule::{Rule, judge};
 use super::sentence;
 use super::settings::Settings;
 use crate::fold::Fold;
-use crate::fold::model::ModelState;
+use crate::fold::model::{ModelState, References};
 use crate::key::{ModelKey, Name};
-use crate::reference::BLOCK;
+use crate::reference::natural::Offsets;
+use crate::reference::{BLOCK, Reference};
 use crate::time::{Length, Timestamp};
 
 mod past;
@@ -110,8 +111,9 @@ impl Volumes {
                 windows: fold.config.windows.len(),
                 tests: tests.get(group).copied().unwrap_or(1),
             };
-            let rows = rows_of(versions);
-            watched.judge(&due, (&rows, &last.key), &share, told);
+            let (rows, utc) = (rows_of(versions), Offsets::utc());
+            let offsets = offsets_of(versions).unwrap_or(&utc);
+            watched.judge(&due, (&rows, offsets, &last.key), &share, told);
         }
     }
 
@@ -183,13 +185,13 @@ impl Watched {
     fn judge(
         &mut self,
         due: &[(Timestamp, Length)],
-        (rows, key): (&BTreeMap<Timestamp, u64>, &ModelKey),
+        (rows, offsets, key): (&BTreeMap<Timestamp, u64>, &Offsets, &ModelKey),
         share: &Share,
         told: &mut Vec<Told>,
     ) {
         for (tick, length) in due {
             let place = (Arc::from(SERIES), *length, Test::Volume);
-            let Some(past) = Past::new(rows, *tick, *length) else {
+            let Some(past) = Past::new(rows, *tick, *length, offsets) else {
                 continue;
             };
             let now = past.window(0);
@@ -254,6 +256,22 @@ fn rows_of(versions: &[&ModelState]) -> BTreeMap<Timestamp, u64> {
         *all.entry(*hour).or_default() += rows;
     }
     all
+}
+
+/// The local time of a model: that of the version seen last whose references tell hours of the day
+/// apart, of the one that it is judged by where both do; none where no reference does.
+fn offsets_of<'a>(versions: &[&'a ModelState]) -> Option<&'a Offsets> {
+    let of = |reference: &'a Arc<Reference>| {
+        let natural = reference.natural.as_ref()?;
+        natural.profile.as_ref().map(|profile| &profile.offsets)
+    };
+    let mut seen: Vec<&ModelState> = versions.to_vec();
+    seen.sort_by_key(|one| (one.last_seen, &one.key));
+    let mut references = seen.iter().rev().flat_map(|one| {
+        let References { training, baseline } = &one.references;
+        baseline.iter().chain(training)
+    });
+    references.find_map(of)
 }
 
 /// Whether windows of this length are watched.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::compare::tests_of;
 use super::counts::SeriesCounts;
 use super::episode::{Alert, Change, SILENCE, id_of};
 use super::finding::{Episodes, Seen, Told, take};
@@ -41,23 +40,29 @@ pub(super) struct Watch {
     pub(super) lessons: Lessons,
     #[serde(skip)]
     config: Option<Arc<Configuration>>,
+    /// What is natural of it, and of the version before, as the judge has it.
+    #[serde(skip)]
+    based: (Option<Nature>, Option<Nature>),
     /// The last change of fields that was told of.
     pub(super) schema: Option<schema::Change>,
-    /// How many tests are of keys and fields, and not of series.
+    /// How many tests are charged to the budget of the model.
     #[serde(skip)]
-    of_presence: usize,
+    tests: usize,
+}
+
+/// Whether these are the very same.
+fn is_same(mine: Option<&Nature>, other: Option<&Nature>) -> bool {
+    match (mine, other) {
+        (None, None) => true,
+        (Some(mine), Some(other)) => mine.is(other),
+        _ => false,
+    }
 }
 
 impl Watch {
     /// How many tests are charged to the budget of the model.
     pub(super) fn tests(&self) -> usize {
-        let Some(judge) = &self.judge else { return 0 };
-        let series = judge.reference.layout.series().iter().zip(&judge.settings);
-        series
-            .filter(|(_, settings)| !settings.is_off)
-            .map(|(series, _)| tests_of(series.kind()))
-            .sum::<usize>()
-            + self.of_presence
+        self.judge.as_ref().map_or(0, |_| self.tests)
     }
 
     /// Takes what the fold says now: reference, configuration, and what hours have taught.
@@ -72,32 +77,37 @@ impl Watch {
             self.judge = None;
             return;
         };
-        let nature = self.lessons.of(reference).or_else(|| before.cloned());
+        let based = (self.lessons.nature().cloned(), before.cloned());
         let is_current = self.judge.as_ref().is_some_and(|judge| {
             Arc::ptr_eq(&judge.reference, reference)
                 && self
                     .config
                     .as_ref()
                     .is_some_and(|old| Arc::ptr_eq(old, config))
-                && judge.has_nature(nature.as_ref())
+                && is_same(self.based.0.as_ref(), based.0.as_ref())
+                && is_same(self.based.1.as_ref(), based.1.as_ref())
         });
         if is_current {
             return;
         }
         let settings = Settings::new(&config.alerts, &model.key);
         self.config = Some(Arc::clone(config));
-        self.of_presence = presence::tests_of(reference, &settings);
+        self.tests = budget::tests_of_version(reference, &settings);
         self.judge = Some(Arc::new(Judge {
-            nature,
+            nature: match &based {
+                (Some(own), Some(before)) => Some(own.clone().after(before)),
+                (own, before) => own.as_ref().or(before.as_ref()).cloned(),
+            },
             false_alarms_per_month: settings.false_alarms_per_month(),
             tests: 1,
             windows: config.windows.len(),
             settings: settings.of_layout(&reference.layout),
-            importances: settings.importances(&reference.layout),
+            importances: settings.importances(reference),
             owner: settings.owner(),
             whole: whole_of(reference),
             reference: Arc::clone(reference),
         }));
+        self.based = based;
     }
 
     /// Shares the budget among so many tests.

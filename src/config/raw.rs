@@ -327,8 +327,8 @@ tables! {
         model: String = Text, Is("*");
         /// Who answers for them: a label of `driftd_model_info`, to route pages by.
         owner: Option<String> = Text, Unset;
-        /// How much each feature matters to them, by name; others count as 1. Orders what moved by
-        /// impact.
+        /// How much each feature matters to them, by name; others count as their reference says, or
+        /// as 1. Orders what moved by impact.
         importances: BTreeMap<String, f64> = Numbers, Is("");
     }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::activation::{Active, Named};
-use super::hours::Day;
+use super::hours::{Day, Hours};
 use super::learning::Growth;
 use super::model::{ModelState, References};
 use super::pane::{Chunk, Panes};
@@ -84,9 +84,14 @@ struct ModelText {
     last_seen: Timestamp,
     topics: BTreeSet<Arc<str>>,
     windows: Vec<PanesText>,
-    hours: Vec<(Timestamp, BlockId)>,
+    hours: Days,
+    /// Of each hour one window of a length below an hour.
+    parts: Vec<(Length, Days)>,
     volume: BTreeMap<Timestamp, u64>,
 }
+
+/// Days of hours, by start.
+type Days = Vec<(Timestamp, BlockId)>;
 
 #[derive(Serialize, Deserialize)]
 struct PanesText {
@@ -245,9 +250,10 @@ fn model_text(model: &ModelState, writer: &mut Writer<'_>) -> Result<ModelText, 
             chunks,
         });
     }
-    let mut hours = Vec::new();
-    for (start, day) in model.hours.days() {
-        hours.push((*start, writer.shared(day, |_, day| Ok(day.clone()))?));
+    let hours = days_of(&model.hours, writer)?;
+    let mut parts = Vec::new();
+    for (length, of) in &model.parts {
+        parts.push((*length, days_of(of, writer)?));
     }
     Ok(ModelText {
         key: model.key.clone(),
@@ -260,6 +266,7 @@ fn model_text(model: &ModelState, writer: &mut Writer<'_>) -> Result<ModelText, 
         topics: model.topics.clone(),
         windows,
         hours,
+        parts,
         volume: model.volume.clone(),
     })
 }
@@ -288,10 +295,27 @@ fn model(
         let panes = Panes::restored(of.window, of.forgotten, chunks);
         model.windows.push(panes);
     }
-    let mut days = BTreeMap::new();
-    for (start, id) in text.hours {
-        days.insert(start, Arc::new(reader.read::<Day>(id)?));
+    model.hours.restore(read_days(text.hours, reader)?);
+    for (length, days) in text.parts {
+        let mut parts = Hours::parts(model.shape.as_ref(), length);
+        parts.restore(read_days(days, reader)?);
+        model.parts.insert(length, parts);
     }
-    model.hours.restore(days);
     Ok(model)
+}
+
+fn days_of(hours: &Hours, writer: &mut Writer<'_>) -> Result<Days, ImageError> {
+    let mut days = Days::new();
+    for (start, day) in hours.chunks() {
+        days.push((*start, writer.shared(day, |_, day| Ok(day.clone()))?));
+    }
+    Ok(days)
+}
+
+fn read_days(days: Days, reader: &Reader<'_>) -> Result<BTreeMap<Timestamp, Arc<Day>>, ImageError> {
+    let mut all = BTreeMap::new();
+    for (start, id) in days {
+        all.insert(start, Arc::new(reader.read::<Day>(id)?));
+    }
+    Ok(all)
 }

@@ -26,6 +26,9 @@ const SESSION_MS: u32 = 6_000;
 /// How many lines of its log a daemon shows when something went wrong.
 const LOG_LINES: usize = 40;
 
+/// The file of tokens in a daemon's directory.
+const TOKENS: &str = "tokens";
+
 /// Where the state log lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Home {
@@ -47,6 +50,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) source: &'a str,
     /// The `[windows]` table without its header.
     pub(crate) windows: &'a str,
+    /// The token of the operator `ann`; without one nobody needs a token.
+    pub(crate) operator: Option<&'a str>,
 }
 
 impl Setup<'_> {
@@ -77,7 +82,9 @@ impl Setup<'_> {
             );
         }
         section("[windows]", self.windows);
-        section("[http]", &format!("listen = \"{address}\""));
+        let tokens = |_| format!("\ntokens_file = {:?}", text(&dir.join(TOKENS)));
+        let tokens = self.operator.map_or_else(String::new, tokens);
+        section("[http]", &(format!("listen = \"{address}\"") + &tokens));
         section("[log]", "format = \"json\"");
         toml
     }
@@ -87,6 +94,8 @@ impl Setup<'_> {
 #[derive(Debug)]
 pub(crate) struct Driftd {
     address: SocketAddr,
+    /// The token that it is asked with.
+    token: Option<String>,
     /// Its configuration, its log and its state; also `pid`, for whoever must clean up after us.
     dir: TempDir,
     child: Child,
@@ -98,9 +107,15 @@ impl Driftd {
         let (address, dir) = (free_address(), temp_dir("driftd-"));
         let toml = setup.to_toml(address, dir.path());
         fs::write(dir.path().join("driftd.toml"), toml).expect("its directory can be written");
+        let token = setup.operator.map(str::to_owned);
+        if let Some(token) = &token {
+            let tokens = format!("operate ann {token}\n");
+            fs::write(dir.path().join(TOKENS), tokens).expect("its directory can be written");
+        }
         let child = spawn(dir.path());
         let mut driftd = Self {
             address,
+            token,
             dir,
             child,
         };
@@ -146,12 +161,31 @@ impl Driftd {
 
     /// Asks for a page and takes any answer.
     pub(crate) fn get(&self, path: &str) -> http::Answer {
-        http::get(self.address, path).unwrap_or_else(|error| {
+        self.ask(&format!("GET {path}"), "")
+    }
+
+    /// Asks with a method, a path and a body, and takes any answer.
+    pub(crate) fn ask(&self, method_and_path: &str, body: &str) -> http::Answer {
+        let answer = http::ask(self.address, self.token.as_deref(), method_and_path, body);
+        answer.unwrap_or_else(|error| {
             panic!(
-                "no answer to GET {path}: {error}; its log ends:\n{}",
+                "no answer to {method_and_path}: {error}; its log ends:\n{}",
                 self.log_end()
             )
         })
+    }
+
+    /// Gives a command, which must be taken.
+    pub(crate) fn order(&self, method_and_path: &str, body: &Value) -> Value {
+        let answer = self.ask(method_and_path, &body.to_string());
+        let (status, body) = (answer.status, &answer.body);
+        assert!(status == 202, "{method_and_path}: {status} {body}");
+        serde_json::from_str(body).expect("it is JSON")
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Asks for a page that must be there, as JSON.

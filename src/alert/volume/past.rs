@@ -50,6 +50,8 @@ pub(super) struct Past<'a> {
     hours: i64,
     days: i64,
     kinds: Buckets,
+    /// Local time.
+    offsets: &'a Offsets,
     /// By bucket: the rows of the earlier days' hours, and how many hours these are.
     buckets: BTreeMap<usize, (u64, u32)>,
 }
@@ -71,6 +73,7 @@ impl<'a> Past<'a> {
         rows: &'a BTreeMap<Timestamp, u64>,
         end: Timestamp,
         length: Length,
+        offsets: &'a Offsets,
     ) -> Option<Self> {
         let hours = hours_of(length);
         // rows may have begun within their first hour
@@ -87,6 +90,7 @@ impl<'a> Past<'a> {
             } else {
                 Buckets::HourOfDay
             },
+            offsets,
             buckets: BTreeMap::new(),
         };
         if days < DAYS_MIN {
@@ -109,7 +113,7 @@ impl<'a> Past<'a> {
     }
 
     fn bucket(&self, hour: Timestamp) -> usize {
-        bucket_of(self.kinds, &Offsets::utc(), hour)
+        bucket_of(self.kinds, self.offsets, hour)
     }
 
     /// The window so many days ago, against all earlier days but its own.

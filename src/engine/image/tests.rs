@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 
 use super::*;
-use crate::engine::life_tests::{CALM, Life, Weather, at, config, feed, reference};
+use crate::engine::life_tests::{CALM, Life, Weather, at, config, reference};
 use crate::engine::{Input, Output};
+use crate::fold;
 use crate::image::{Album, HomeError};
 use crate::key::{ModelKey, Name};
 use crate::statelog::record::{Command, CommandKind, Configuration, Mute, Record};
@@ -39,15 +40,18 @@ impl Home {
 
 /// Two versions with references, one that learns its own, drift, commands and configurations.
 fn life() -> Life {
-    let mut life = Life::new(&[
+    let references = [
         reference("1", 24 * 15, 60, true),
         reference("2", 24 * 4, 60, false),
-    ]);
+    ];
+    let mut life = Life::of(config(), &references);
     let learning = Configuration {
+        windows: vec![Length::MINUTE.times(30), Length::HOUR, Length::DAY],
         learn_rows: 200,
         ..config()
     };
-    life.append(at(0), Record::Configure(Box::new(learning.clone())));
+    life.log
+        .append(at(0), Record::Configure(Box::new(learning.clone())));
     let shifted = Weather {
         shift: 1.0,
         stranger: 0.2,
@@ -64,13 +68,13 @@ fn life() -> Life {
         windows: vec![Length::HOUR, Length::DAY],
         ..learning
     };
-    life.append(at(72), Record::Configure(Box::new(fewer)));
+    life.log.append(at(72), Record::Configure(Box::new(fewer)));
     life.hours("1", 72..80, CALM);
     life
 }
 
 fn command(life: &mut Life, day: u32, now: Timestamp) {
-    let firing = life.engine.board().firing;
+    let firing = life.log.engine.board().firing;
     let alert = firing
         .first()
         .map_or_else(String::new, |alert| alert.id.to_string());
@@ -98,8 +102,23 @@ fn command(life: &mut Life, day: u32, now: Timestamp) {
             at: now,
             kind,
         };
-        life.append(now, Record::Command(command));
+        life.log.append(now, Record::Command(command));
     }
+}
+
+fn feed(
+    engine: &mut Engine,
+    position: u64,
+    (append_time, record): (Timestamp, Record),
+    outputs: &mut Vec<Output>,
+) {
+    let input = fold::Input {
+        position,
+        append_time,
+        digest: [0; 32],
+        record,
+    };
+    engine.handle(Input::Record(input), outputs).unwrap();
 }
 
 fn board(engine: &mut Engine) -> String {
@@ -130,21 +149,15 @@ fn said(outputs: &[Output]) -> String {
 /// Whoever goes on from an image knows, does and says what the others do.
 #[test]
 fn an_engine_that_was_read_goes_on_as_the_one_that_was_written() {
-    let log = life().log;
+    let log = life().log.records;
     let (home, mut album) = (Home::default(), Album::default());
     let mut straight = Engine::new(config());
     let mut read: Option<Engine> = None;
-    for (position, (append_time, record)) in (0..).zip(log) {
+    for (position, entry) in (0..).zip(log) {
         let (mut outputs, mut again) = (Vec::new(), Vec::new());
-        feed(
-            &mut straight,
-            position,
-            append_time,
-            record.clone(),
-            &mut outputs,
-        );
+        feed(&mut straight, position, entry.clone(), &mut outputs);
         if let Some(engine) = &mut read {
-            feed(engine, position, append_time, record, &mut again);
+            feed(engine, position, entry, &mut again);
             assert_same(&said(&again), &said(&outputs), position);
         }
         if position % 9 == 3 {
@@ -170,12 +183,12 @@ fn an_engine_that_was_read_goes_on_as_the_one_that_was_written() {
 fn an_image_costs_what_changed() {
     let mut life = life();
     let (home, mut album) = (Home::default(), Album::default());
-    home.write(&mut album, &life.engine);
+    home.write(&mut album, &life.log.engine);
     let whole = home.puts.take();
-    home.write(&mut album, &life.engine);
+    home.write(&mut album, &life.log.engine);
     assert_eq!(home.puts.take(), 0);
     life.hours("1", 80..81, CALM);
-    home.write(&mut album, &life.engine);
+    home.write(&mut album, &life.log.engine);
     let changed = home.puts.take();
     // the root, the fold, a model version, hours that are young and one that was packed, and of
     // each window a chunk and what fell behind
