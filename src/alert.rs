@@ -40,9 +40,11 @@ pub mod mutes;
 mod presence;
 pub mod rule;
 pub mod schema;
+mod screen;
 pub mod sentence;
 pub mod settings;
 mod taught;
+mod tick;
 mod volume;
 mod watch;
 

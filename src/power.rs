@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::alert::baseline::Expected;
 use crate::alert::compare::{compare, psi_of, tests_of};
 use crate::alert::counts::SeriesCounts;
-use crate::alert::judge::{HourRows, Judge, Nature, Source, whole_of};
+use crate::alert::judge::{HourRows, Judge, Nature, Source, buckets_of, whole_of};
 use crate::alert::learn;
 use crate::alert::rule::Verdict;
 use crate::alert::settings::SeriesSettings;
@@ -108,12 +108,14 @@ fn judge_of(
     let learned = learn::of_reference(&reference, &traffic.windows, BaselineChoice::Auto, offsets);
     let natural = learned.map(Arc::new).or_else(|| reference.natural.clone());
     let series = reference.layout.series();
+    let nature = natural.map(|natural| Nature {
+        source: Source::Reference,
+        natural,
+        places: None,
+    });
     Judge {
-        nature: natural.map(|natural| Nature {
-            source: Source::Reference,
-            natural,
-            places: None,
-        }),
+        buckets: buckets_of(&reference.layout, nature.as_ref()),
+        nature,
         false_alarms_per_month: traffic.false_alarms_per_month,
         tests: series.iter().map(|series| tests_of(series.kind())).sum(),
         windows: traffic.windows.len(),
@@ -251,7 +253,7 @@ fn hour_of(judge: &Judge, start: Timestamp, rows: u32) -> HourRows {
         (u64::try_from(present).unwrap_or(0), u64::from(rows))
     };
     HourRows {
-        start,
+        bucket: judge.bucket_of(start),
         series: judge.whole.iter().map(present).collect(),
     }
 }

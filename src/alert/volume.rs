@@ -24,7 +24,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use self::past::{Past, Window};
+use self::past::{Hourly, Past, Window};
 use super::Test;
 use super::budget::{self, STEPS_PER_WINDOW};
 use super::episode::{Alert, Change, Episode, id_of};
@@ -100,15 +100,17 @@ impl Volumes {
                 continue;
             }
             let due = watched.due(&fold.config.windows, watermark);
-            if due.is_empty() {
-                continue;
-            }
             let share = Share {
                 false_alarms_per_month: settings.false_alarms_per_month(),
                 windows: fold.config.windows.len(),
                 tests: tests.get(group).copied().unwrap_or(1),
             };
-            let rows = rows_of(versions);
+            let (first, end) = (due.first(), due.last());
+            let Some(span) = first.zip(end).map(|((from, _), (to, _))| (*from, *to)) else {
+                continue;
+            };
+            let counted = versions.iter().flat_map(|version| &version.volume);
+            let rows = Hourly::new(counted, span);
             watched.judge(&due, (&rows, &last.key), &share, told);
         }
     }
@@ -181,7 +183,7 @@ impl Watched {
     fn judge(
         &mut self,
         due: &[(Timestamp, Length)],
-        (rows, key): (&BTreeMap<Timestamp, u64>, &ModelKey),
+        (rows, key): (&Hourly, &ModelKey),
         share: &Share,
         told: &mut Vec<Told>,
     ) {
@@ -200,10 +202,14 @@ impl Watched {
                 }
                 continue;
             }
-            let (rule, learned) = (share.rule(*length), past.learn());
-            let size = || Some(now.size());
+            let (rule, compared) = (share.rule(*length), now.compared(now.collapse()));
+            if compared.statistic.p() > rule.level() && !self.episodes.contains_key(&place) {
+                // nothing fires, whatever is natural
+                continue;
+            }
+            let (learned, size) = (past.learn(), || Some(now.size()));
             let seen = Seen {
-                judged: judge(now.compared(now.collapse()), learned, rule, size),
+                judged: judge(compared, learned, rule, size),
                 rule,
                 learned,
             };
@@ -243,15 +249,6 @@ fn alert_of(
         resolved: None,
         acknowledged: None,
     }
-}
-
-/// The rows of all versions by the hour.
-fn rows_of(versions: &[&ModelState]) -> BTreeMap<Timestamp, u64> {
-    let mut all = BTreeMap::new();
-    for (hour, rows) in versions.iter().flat_map(|version| &version.volume) {
-        *all.entry(*hour).or_default() += rows;
-    }
-    all
 }
 
 /// Whether windows of this length are watched.

@@ -122,7 +122,8 @@ fn cells_of(layout: &SeriesLayout, column: &Column, rows: usize) -> Vec<u16> {
         } => {
             let [no, yes] = [false, true].map(|truth| cell(Value::Bool(truth)));
             let missing = cell(Value::Missing);
-            let of = |truth: Option<bool>| truth.map_or(missing, |truth| if truth { yes } else { no });
+            let of =
+                |truth: Option<bool>| truth.map_or(missing, |truth| if truth { yes } else { no });
             values.iter().map(of).collect()
         }
         ColumnData::Nulls => vec![cell(Value::Missing); rows],
@@ -160,6 +161,3 @@ fn coded(
 fn short(cell: usize) -> u16 {
     u16::try_from(cell).unwrap_or(UNKNOWN)
 }
-
-#[cfg(test)]
-mod tests;

@@ -56,8 +56,7 @@ impl Block {
     /// Counts a series of the layout in rows that have these cells of it.
     pub(super) fn count_cells(&mut self, shape: &Layout, series: usize, cells: &[u16]) {
         let own = shape.offset(series)..shape.offset(series + 1);
-        let (Some(counts), Some(present)) =
-            (self.cells.get_mut(own), self.present.get_mut(series))
+        let (Some(counts), Some(present)) = (self.cells.get_mut(own), self.present.get_mut(series))
         else {
             return;
         };

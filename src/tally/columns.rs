@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Law: the delta is the one that [`Tally::add`] and [`Tally::record`] make of the same rows, one
-//! by one, each a record of its own without a Kafka timestamp.
+//! by one, each a record of its own without a Kafka timestamp. It is held where both are used, by
+//! the tests of `replay`.
 
 use std::fmt;
 use std::ops::Range;
@@ -190,6 +191,3 @@ impl Iterator for Runs<'_> {
         Some((start, rows))
     }
 }
-
-#[cfg(test)]
-mod tests;

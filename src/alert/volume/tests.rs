@@ -29,9 +29,10 @@ fn fired(count: u32, last: u64, length: Length) -> Option<Arc<Alert>> {
     };
     let mut watched = Watched::default();
     let mut told = Vec::new();
-    let rows = days(count, last);
+    let end = hour(count * 24);
+    let rows = Hourly::new(days(count, last).iter(), (end, end));
     let key = crate::alert::scene::key("1");
-    let due = [(hour(count * 24), length)];
+    let due = [(end, length)];
     watched.judge(&due, (&rows, &key), &share, &mut told);
     told.pop().map(|(_, alert)| alert)
 }
@@ -82,6 +83,7 @@ fn half_of_the_rows_fire_and_a_tenth_is_critical() {
 #[test]
 fn nights_and_weekends_are_usual() {
     let rows: BTreeMap<_, _> = (0..28 * 24).map(|at| (hour(at), usual(at))).collect();
+    let rows = Hourly::new(rows.iter(), (hour(0), hour(28 * 24)));
     for end in 21 * 24..28 * 24 {
         for length in [Length::HOUR, Length::HOUR.times(6), Length::DAY] {
             let past = Past::new(&rows, hour(end), length).unwrap();
@@ -103,6 +105,7 @@ fn what_stays_away_by_habit_does_not_fire() {
     };
     let habit = |at: u32| u64::from(at % 72 != 12) * 1_000;
     let rows: BTreeMap<_, _> = (0..28 * 24).map(|at| (hour(at), habit(at))).collect();
+    let rows = Hourly::new(rows.iter(), (hour(0), hour(28 * 24)));
     let silent = (0..28 * 24).rev().find(|at| habit(*at) == 0).unwrap();
     let mut told = Vec::new();
     let due = [(hour(silent + 1), Length::HOUR)];
