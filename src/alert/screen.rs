@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::baseline::Expected;
-use super::compare::ROWS_MIN;
+use super::compare::{Compared, ROWS_MIN};
 use super::counts::SeriesCounts;
 use super::judge::Judge;
 use crate::layout::{Kind, SeriesLayout};
@@ -107,6 +107,16 @@ impl Screen {
                 1.0,
             )
             || novel.is_some_and(|rates| self.rate((needed, Part::Novelty), rates, 1.0))
+    }
+
+    /// Whether a test of a series might fire, now that its statistic is known.
+    pub(super) fn can_fire_by(&self, place: usize, compared: &Compared) -> bool {
+        let (Some(needed), Some(part)) = (self.series.get(place), compared.test.part()) else {
+            return true;
+        };
+        let ChiSquared { value, df } = compared.statistic;
+        let natural = compared.harmonic_rows * compared.kappa;
+        self.is_enough((needed, part), (value, df), natural)
     }
 
     fn values(

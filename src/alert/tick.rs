@@ -78,7 +78,9 @@ impl<'a> Tick<'a> {
             let at: Place = (Arc::clone(layout.name()), length, compared.test);
             let learned = judge_of.learned(place, length, &compared);
             let size = || effect(compared.test, &expected, &current);
-            if !episodes.contains_key(&at) && !fires(&compared, learned, rule, size) {
+            let can_fire = || self.screen.can_fire_by(place, &compared);
+            if !episodes.contains_key(&at) && !(can_fire() && fires(&compared, learned, rule, size))
+            {
                 continue;
             }
             let seen = Seen {

@@ -97,16 +97,12 @@ fn cells_of(layout: &SeriesLayout, column: &Column, rows: usize) -> Vec<u16> {
         ColumnData::Numbers { values, nulls } => {
             let invalid = short(layout.invalid_cell());
             let mut cells: Vec<u16> = match layout.bins() {
-                Bins::Numeric(bins) => {
-                    let edges = bins.edges();
-                    let of = |x: &f64| {
-                        let bin = short(edges.bin_of(*x));
-                        if x.is_finite() { bin } else { invalid }
-                    };
-                    values.iter().map(of).collect()
-                }
+                Bins::Numeric(bins) => bins.edges().bins_of(values),
                 Bins::Categorical(_) => vec![invalid; values.len()],
             };
+            for (cell, x) in cells.iter_mut().zip(values) {
+                *cell = if x.is_finite() { *cell } else { invalid };
+            }
             if let Some(nulls) = nulls {
                 let missing = cell(Value::Missing);
                 for (cell, is_valid) in cells.iter_mut().zip(nulls) {
