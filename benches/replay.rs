@@ -180,7 +180,7 @@ fn busy(flights: &RecordBatch, rows: u64) -> Vec<(i64, u32)> {
         .map(|row| {
             let flight = (row % u64::from(MARCH)) as u32;
             let second = random(row) % 3_600 * SECOND_US;
-            (at[flight as usize] + second as i64, flight)
+            (at[flight as usize] + second.cast_signed(), flight)
         })
         .collect();
     all.sort_unstable();
@@ -222,7 +222,7 @@ fn bare(path: &Path) -> Outcome<()> {
         nulls += batch?
             .columns()
             .iter()
-            .map(|column| column.null_count())
+            .map(Array::null_count)
             .sum::<usize>();
     }
     std::hint::black_box(nulls);

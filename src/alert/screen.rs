@@ -30,6 +30,10 @@ use crate::time::Length;
 /// By how much a bound must be below a level: far more than the errors of both.
 const MARGIN: f64 = 1e-6;
 
+/// Below this p-values are rounded to 0, also those of statistics that differ, and 0 fires at any
+/// level.
+const LEVEL_MIN: f64 = 1e-300;
+
 /// What can fire in windows of one length.
 #[derive(Debug, Clone)]
 pub(super) struct Screen {
@@ -55,7 +59,7 @@ impl Screen {
     pub(super) fn new(judge: &Judge, length: Length) -> Self {
         let layout = &judge.reference.layout;
         let rule = judge.rule_of_model(length);
-        let level = rule.level();
+        let level = rule.level().max(LEVEL_MIN);
         let bins = layout.series().iter().map(SeriesLayout::test_bins).max();
         let critical = (0..=bins.unwrap_or(0).max(2))
             .map(|df| ChiSquared::critical_value(level, df, stats::Natural::NONE))
@@ -87,26 +91,31 @@ impl Screen {
         Self { critical, series }
     }
 
-    /// Whether a test of a series might fire; where not, none does.
+    /// The parts of a series of which a test might fire, by [`Part`]; no test of others does.
     pub(super) fn can_fire(
         &self,
         (place, kind): (usize, Kind),
         expected: &Expected,
         current: &SeriesCounts,
-    ) -> bool {
+    ) -> [bool; Part::ALL.len()] {
         let Some(needed) = self.series.get(place) else {
-            return true;
+            return [true; Part::ALL.len()];
         };
+        let [main, shape] = self.values(needed, kind, expected, current);
+        let rate = |part, then, now, kappa| self.rate((needed, part), (then, now), kappa);
         let novel = expected.novel.zip(current.novel_rate());
-        let missing = (expected.missing, current.missing_rate());
-        self.values(needed, kind, expected, current)
-            || self.rate((needed, Part::Missing), missing, expected.missing_kappa)
-            || self.rate(
-                (needed, Part::Invalid),
-                (expected.invalid, current.invalid_rate()),
-                1.0,
-            )
-            || novel.is_some_and(|rates| self.rate((needed, Part::Novelty), rates, 1.0))
+        [
+            main,
+            shape,
+            rate(
+                Part::Missing,
+                expected.missing,
+                current.missing_rate(),
+                expected.missing_kappa,
+            ),
+            rate(Part::Invalid, expected.invalid, current.invalid_rate(), 1.0),
+            novel.is_some_and(|(then, now)| rate(Part::Novelty, then, now, 1.0)),
+        ]
     }
 
     /// Whether a test of a series might fire, now that its statistic is known.
@@ -125,24 +134,25 @@ impl Screen {
         kind: Kind,
         expected: &Expected,
         current: &SeriesCounts,
-    ) -> bool {
+    ) -> [bool; 2] {
         let rows = current.present();
         if rows < ROWS_MIN {
-            return false;
+            return [false; 2];
         }
         // too few rows on the other side: there is no test
         let Ok(bound) = stats::deviance_bound(&expected.values, &current.values) else {
-            return false;
+            return [false; 2];
         };
         let then = expected.values.iter().sum();
         let natural = stats::harmonic_rows(then, rows) * expected.values_kappa;
         let is_enough = |part, df| self.is_enough((needed, part), (bound.value, df), natural);
         match kind {
             // each part is at most the whole
-            Kind::Numeric => {
-                is_enough(Part::Main, 1) || (bound.df > 1 && is_enough(Part::Shape, bound.df - 1))
-            }
-            Kind::Categorical | Kind::Boolean => is_enough(Part::Main, bound.df),
+            Kind::Numeric => [
+                is_enough(Part::Main, 1),
+                bound.df > 1 && is_enough(Part::Shape, bound.df - 1),
+            ],
+            Kind::Categorical | Kind::Boolean => [is_enough(Part::Main, bound.df), false],
         }
     }
 

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::Test;
-use super::compare::{compare, effect};
+use super::compare::{compare_some, effect};
 use super::episode::{Alert, id_of};
 use super::finding::{Episodes, Place, Seen, Told, take};
 use super::judge::{HourRows, Judge, Verdicts, moved_together};
@@ -18,6 +18,7 @@ use super::sentence::{Subject, sentence};
 use crate::fold::window::Window;
 use crate::key::ModelKey;
 use crate::layout::SeriesLayout;
+use crate::reference::natural::Part;
 use crate::score;
 use crate::time::Length;
 
@@ -67,20 +68,28 @@ impl<'a> Tick<'a> {
     ) {
         let (judge_of, length) = (self.judge, self.window.length);
         let (expected, current) = judge_of.sides((place, layout), self.window, self.hours);
-        let of = (place, layout.kind());
-        if !has_any(episodes, layout.name(), length)
-            && !self.screen.can_fire(of, &expected, &current)
-        {
-            return;
-        }
+        let can_fire = (self.screen).can_fire((place, layout.kind()), &expected, &current);
+        let open = open_parts(episodes, layout.name(), length);
+        let wanted = |part: Part| {
+            let is_in = |set: &[bool]| set.get(part as usize).is_some_and(|is_in| *is_in);
+            is_in(&can_fire) || is_in(&open)
+        };
         let rule = judge_of.rule(place, length);
-        for compared in compare(layout.kind(), &expected, &current) {
+        // the tests of values are all as large as the difference of the values
+        let size_of_values = OnceCell::new();
+        for compared in compare_some(layout.kind(), &expected, &current, wanted) {
             let at: Place = (Arc::clone(layout.name()), length, compared.test);
             let learned = judge_of.learned(place, length, &compared);
-            let size = || effect(compared.test, &expected, &current);
-            let can_fire = || self.screen.can_fire_by(place, &compared);
-            if !episodes.contains_key(&at) && !(can_fire() && fires(&compared, learned, rule, size))
-            {
+            let size_of = || effect(compared.test, &expected, &current);
+            let size = || match compared.test.part() {
+                Some(Part::Main | Part::Shape) => *size_of_values.get_or_init(size_of),
+                _ => size_of(),
+            };
+            let is_open = episodes.contains_key(&at);
+            let fires = || {
+                self.screen.can_fire_by(place, &compared) && fires(&compared, learned, rule, size)
+            };
+            if !(is_open || fires()) {
                 continue;
             }
             let seen = Seen {
@@ -144,11 +153,20 @@ impl<'a> Tick<'a> {
     }
 }
 
-/// Whether a test of this series fires in windows of this length.
-fn has_any(episodes: &Episodes, series: &Arc<str>, length: Length) -> bool {
+/// The parts of a series of which a test fires in windows of this length.
+fn open_parts(episodes: &Episodes, series: &Arc<str>, length: Length) -> [bool; Part::ALL.len()] {
+    let mut open = [false; Part::ALL.len()];
     let first: Place = (Arc::clone(series), length, Test::Location);
-    let next = episodes.range(first..).next();
-    next.is_some_and(|((name, of, _), _)| name == series && *of == length)
+    for ((name, of, test), _) in episodes.range(first..) {
+        if name != series || *of != length {
+            break;
+        }
+        let part = test.part().and_then(|part| open.get_mut(part as usize));
+        if let Some(open) = part {
+            *open = true;
+        }
+    }
+    open
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, DictionaryArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::Int32Type;
 
 use crate::decode::{SeriesName, Value};
@@ -103,12 +104,7 @@ fn cells_of(layout: &SeriesLayout, column: &Column, rows: usize) -> Vec<u16> {
             for (cell, x) in cells.iter_mut().zip(values) {
                 *cell = if x.is_finite() { *cell } else { invalid };
             }
-            if let Some(nulls) = nulls {
-                let missing = cell(Value::Missing);
-                for (cell, is_valid) in cells.iter_mut().zip(nulls) {
-                    *cell = if is_valid { *cell } else { missing };
-                }
-            }
+            without(&mut cells, nulls.as_ref(), cell(Value::Missing));
             cells
         }
         ColumnData::Coded(texts) => coded(texts, column, cell),
@@ -138,19 +134,30 @@ fn coded(
 ) -> Vec<u16> {
     let missing = cell(Value::Missing);
     let mut known = vec![UNKNOWN; texts.values().len()];
-    let of = |key: Option<usize>| {
-        let Some(key) = key else { return missing };
-        match known.get_mut(key) {
-            Some(found) => {
-                if *found == UNKNOWN {
-                    *found = cell(column.value_of_key(key));
-                }
-                *found
-            }
-            None => missing,
+    let of = |key: &i32| {
+        let place = usize::try_from(*key).ok();
+        let Some((key, found)) = place.and_then(|key| Some((key, known.get_mut(key)?))) else {
+            return missing;
+        };
+        if *found == UNKNOWN {
+            *found = cell(column.value_of_key(key));
         }
+        *found
     };
-    texts.keys_iter().map(of).collect()
+    // what stands in place of a null is any key, or none
+    let mut cells: Vec<u16> = texts.keys().values().iter().map(of).collect();
+    without(&mut cells, texts.keys().nulls(), missing);
+    cells
+}
+
+/// Puts `missing` where there is no value.
+fn without(cells: &mut [u16], nulls: Option<&NullBuffer>, missing: u16) {
+    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
+        return;
+    };
+    for (cell, is_valid) in cells.iter_mut().zip(nulls) {
+        *cell = if is_valid { *cell } else { missing };
+    }
 }
 
 /// A cell in the width that tallies take; series have a few hundred.
