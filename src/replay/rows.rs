@@ -31,8 +31,11 @@ const NAMES_MAX: usize = 65_536;
 /// The most threads that read a table.
 const THREADS_MAX: usize = 8;
 
-/// Batches that a reading thread may be ahead; then it waits.
+/// Batches that a reading thread may be ahead; then it waits. In wide tables they are fewer.
 const BATCHES_AHEAD: usize = 8;
+
+/// Values that the threads may be ahead in all, but for a batch each.
+const VALUES_AHEAD: usize = 16 << 20;
 
 /// Why inputs cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -131,10 +134,12 @@ fn table(
         return Err(RowsError::NoTimes(path.to_owned()));
     }
     let shares = shares(&table.series, threads_for(Format::of(path)?));
+    let batch = files::BATCH_ROWS * table.series.len().max(1);
+    let ahead = (VALUES_AHEAD / batch).clamp(1, BATCHES_AHEAD);
     thread::scope(|scope| {
         let mut parts = Vec::new();
         for only in shares {
-            let (sender, receiver) = sync_channel(BATCHES_AHEAD);
+            let (sender, receiver) = sync_channel(ahead);
             let options = TableOptions {
                 only: Some(only),
                 ..options.clone()
@@ -152,13 +157,14 @@ fn table(
     })
 }
 
-/// How many threads read a table: texts and messages cannot be read column by column.
+/// How many threads read a table: what stands as text cannot be read column by column. Arrow has to
+/// be read whole for any of its columns, which costs little beside what is done with them.
 fn threads_for(format: Format) -> usize {
     match format {
-        Format::Parquet => {
+        Format::Parquet | Format::Arrow => {
             thread::available_parallelism().map_or(1, |threads| threads.get().min(THREADS_MAX))
         }
-        Format::Csv | Format::Arrow | Format::Events => 1,
+        Format::Csv | Format::Events => 1,
     }
 }
 
