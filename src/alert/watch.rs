@@ -299,8 +299,8 @@ pub fn hours_of(
         .collect()
 }
 
-/// Adds ascending cells to the present and all rows of each series. `offset` says where the cells of
-/// a series begin, and `end_of_values` where those of its values end.
+/// Adds ascending cells to the present and all rows of each series. `offset` says where the cells
+/// of a series begin, and `end_of_values` where those of its values end.
 fn add_rows(
     (offset, end_of_values): (impl Fn(usize) -> usize, impl Fn(usize) -> usize),
     cells: impl Iterator<Item = (u32, u64)>,
