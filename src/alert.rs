@@ -41,10 +41,12 @@ pub mod mutes;
 mod presence;
 pub mod rule;
 pub mod schema;
+mod screen;
 pub mod sentence;
 pub mod settings;
 mod shorts;
 mod taught;
+mod tick;
 mod volume;
 mod watch;
 

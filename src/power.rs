@@ -26,7 +26,7 @@ use crate::alert::baseline::Expected;
 use crate::alert::budget;
 use crate::alert::compare::{compare, psi_of};
 use crate::alert::counts::SeriesCounts;
-use crate::alert::judge::{HourRows, Judge, Nature, Source, whole_of};
+use crate::alert::judge::{HourRows, Judge, Nature, Source, buckets_of, whole_of};
 use crate::alert::learn;
 use crate::alert::rule::Verdict;
 use crate::alert::settings::Settings;
@@ -118,12 +118,14 @@ fn judge_of(
         ..Alerting::default()
     };
     let settings = Settings::new(&alerts, &ModelKey::new(model.clone(), version.clone()));
+    let nature = natural.map(|natural| Nature {
+        source: Source::Reference,
+        natural,
+        places: None,
+    });
     Judge {
-        nature: natural.map(|natural| Nature {
-            source: Source::Reference,
-            natural,
-            places: None,
-        }),
+        buckets: buckets_of(&reference.layout, nature.as_ref()),
+        nature,
         false_alarms_per_month: settings.false_alarms_per_month(),
         tests: budget::tests_of_model(&reference, &settings),
         windows: traffic.windows.len(),
@@ -261,7 +263,7 @@ fn hour_of(judge: &Judge, start: Timestamp, rows: u32) -> HourRows {
         (u64::try_from(present).unwrap_or(0), u64::from(rows))
     };
     HourRows {
-        start,
+        bucket: judge.bucket_of(start),
         series: judge.whole.iter().map(present).collect(),
     }
 }

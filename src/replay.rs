@@ -22,7 +22,7 @@ use std::sync::Arc;
 use crate::alert::learn;
 use crate::board::{Board, ClosedWindow};
 use crate::cli;
-use crate::decode::{Names, Row};
+use crate::delta::Delta;
 use crate::engine::{Engine, Input, Output};
 use crate::expose::view::ScoredSeries;
 use crate::fold::model::ModelState;
@@ -32,16 +32,16 @@ use crate::key::{ChainKey, ModelKey};
 use crate::reference::progress::Progress;
 use crate::reference::{Reference, artifact, zone};
 use crate::replay::backtest::{Backtest, Setting};
-use crate::replay::rows::RowsError;
+use crate::replay::cut::Cutter;
+use crate::replay::rows::{Piece, RowsError};
 use crate::statelog::record::{Alerting, Configuration, Record};
-use crate::tally::{Range, Router, Seen, Tally};
+use crate::tally::Router;
 use crate::time::{Length, Timestamp};
 
 mod backtest;
+mod bins;
+mod cut;
 mod rows;
-
-/// Rows of a delta at most.
-const DELTA_ROWS_MAX: u64 = 65_536;
 
 /// Panes are kept for this long, so that files need not be in perfect order.
 const KEEP: Length = Length::DAY.times(3);
@@ -87,14 +87,14 @@ pub fn replay(
     out: &mut dyn Write,
 ) -> Result<(), ReplayError> {
     let mut replayer = Replayer::new(reference, args, out)?;
-    let key = replayer.key.clone();
+    let shape = replayer.cutter.layout();
     let mut failed = Ok(());
     rows::read(
         &args.inputs,
-        (&key, &reference.layout),
+        (&reference.layout, shape.as_deref()),
         progress,
-        |names, row| {
-            failed = replayer.row(names, row);
+        |piece| {
+            failed = replayer.piece(&piece);
             if failed.is_ok() {
                 ControlFlow::Continue(())
             } else {
@@ -132,20 +132,21 @@ fn configuration(args: &cli::Replay) -> Configuration {
     }
 }
 
+/// What counts rows in the layouts and panes of the engine.
+fn cutter(engine: &Engine, key: ModelKey, chain: ChainKey) -> Cutter {
+    let (fold, pane) = (engine.fold(), engine.fold().base_pane());
+    let router = Router::new(Arc::new(fold.layouts()), pane, fold.config.lateness);
+    Cutter::new(router, pane, key, chain)
+}
+
 /// The state of a replay.
 struct Replayer<'a> {
     key: ModelKey,
     engine: Engine,
-    router: Router,
-    tally: Tally,
-    chain: ChainKey,
-    pane: Length,
-    /// The next position of the log, and of the chain.
+    cutter: Cutter,
+    /// The next position of the log.
     position: u64,
-    head: i64,
     log_time: Timestamp,
-    /// Event time from which on the tally must be flushed first.
-    tick: Option<Timestamp>,
     /// How often each window is scored; its step unless asked otherwise.
     every: Option<Length>,
     /// The last tick scored of each window length.
@@ -167,8 +168,6 @@ impl<'a> Replayer<'a> {
             reference.header.version.clone(),
         );
         let engine = Engine::new(configuration(args));
-        let (fold, pane) = (engine.fold(), engine.fold().base_pane());
-        let router = Router::new(Arc::new(fold.layouts()), pane, fold.config.lateness);
         let (cluster, topic) = (Arc::from("files"), Arc::from("files"));
         let chain = ChainKey {
             shard: 0,
@@ -179,15 +178,10 @@ impl<'a> Replayer<'a> {
         };
         let mut replayer = Self {
             key: key.clone(),
+            cutter: cutter(&engine, key.clone(), chain.clone()),
             engine,
-            router,
-            tally: Tally::default(),
-            chain: chain.clone(),
-            pane,
             position: 0,
-            head: 0,
             log_time: Timestamp::MIN,
-            tick: None,
             every: args.every,
             scored: BTreeMap::new(),
             format: args.format,
@@ -202,15 +196,19 @@ impl<'a> Replayer<'a> {
             zone::offsets,
         );
         replayer.append(Record::Activate {
-            key,
+            key: key.clone(),
             artifact: artifact::to_bytes(&reference.without_blocks()),
             natural: natural
                 .as_ref()
                 .map_or_else(Vec::new, artifact::natural_to_bytes),
         })?;
-        replayer.append(Record::Genesis { chain, start: 0 })?;
-        let layouts = Arc::new(replayer.engine.fold().layouts());
-        replayer.router.reset(layouts, pane, Length::MINUTE);
+        let genesis = Record::Genesis {
+            chain: chain.clone(),
+            start: 0,
+        };
+        replayer.append(genesis)?;
+        // rows are counted in the layout that has just come
+        replayer.cutter = cutter(&replayer.engine, key, chain);
         Ok(replayer)
     }
 
@@ -233,37 +231,27 @@ impl<'a> Replayer<'a> {
         Ok(())
     }
 
-    fn row(&mut self, names: &Names, row: &Row<'_>) -> Result<(), ReplayError> {
-        let is_past = self.tick.is_some_and(|tick| row.at >= tick);
-        if is_past || self.tally.records() >= DELTA_ROWS_MAX {
-            self.flush(false)?;
+    fn piece(&mut self, piece: &Piece<'_>) -> Result<(), ReplayError> {
+        match piece {
+            Piece::Row(names, row) => match self.cutter.row(names, row) {
+                Some(delta) => self.fold(delta),
+                None => Ok(()),
+            },
+            Piece::Columns(rows) => {
+                let values = rows.values();
+                let mut from = 0;
+                while from < rows.at.len() {
+                    let (cut, to) = self.cutter.columns((rows, &values), from);
+                    cut.map_or(Ok(()), |delta| self.fold(delta))?;
+                    from = to;
+                }
+                Ok(())
+            }
         }
-        if is_past || self.tick.is_none() {
-            self.tick = Some(row.at.floor(self.pane) + self.pane);
-        }
-        self.tally.add(&mut self.router, names, row, None);
-        let seen = Seen {
-            offset: self.head,
-            timestamp: None,
-            hash: 0,
-        };
-        self.tally.record(seen, Ok(1), self.pane);
-        Ok(())
     }
 
-    /// Brings what was tallied into the fold and scores the windows that this closes.
-    fn flush(&mut self, at_end: bool) -> Result<(), ReplayError> {
-        let to = self.head + i64::try_from(self.tally.records()).unwrap_or(i64::MAX);
-        let (chain, from) = (self.chain.clone(), self.head);
-        let range = Range {
-            chain,
-            from,
-            to,
-            writer: 0,
-            attempt: 0,
-        };
-        let delta = self.tally.take(&self.router, range, at_end);
-        self.head = to;
+    /// Brings a delta into the fold and scores the windows that this closes.
+    fn fold(&mut self, delta: Delta) -> Result<(), ReplayError> {
         self.log_time = self
             .log_time
             .max(delta.accounting.last_event.unwrap_or(self.log_time));
@@ -328,7 +316,8 @@ impl<'a> Replayer<'a> {
 
     /// Closes the windows that the last rows are in.
     fn finish(mut self, reference: &Reference, args: &cli::Replay) -> Result<(), ReplayError> {
-        self.flush(true)?;
+        let last = self.cutter.cut(true);
+        self.fold(last)?;
         let Some(model) = self
             .engine
             .fold()
@@ -346,7 +335,8 @@ impl<'a> Replayer<'a> {
         // every window; further ones would judge the silence behind the files
         let step = model.windows.last().map_or(Length::DAY, Panes::step);
         self.log_time = self.log_time + self.every.unwrap_or(step) + Length::MINUTE;
-        self.flush(true)?;
+        let silence = self.cutter.cut(true);
+        self.fold(silence)?;
         self.report(reference, args)?;
         self.out.flush()?;
         if beyond > 0 {

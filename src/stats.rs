@@ -51,7 +51,7 @@ pub(crate) mod support;
 pub use self::auc::{Auc, auc};
 pub use self::bh::bh_adjust;
 pub use self::counts::{BIN_COUNT_MAX, Insufficient, harmonic_rows};
-pub use self::deviance::{Deviance, deviance, deviance_contributions};
+pub use self::deviance::{Deviance, deviance, deviance_bound, deviance_contributions};
 pub use self::dispersion::{
     BLOCK_ROWS_MIN, BLOCKS_MIN, Block, Dispersion, TAIL_DF_MAX, TooFewBlocks, dispersion,
 };

@@ -9,6 +9,8 @@
 //! row fraud@7 10:17 amount=12.5      router: fraud@7 -> layout 3, amount -> cells 0..118
 //! pane 10:15                         tally:  (fraud@7, 10:15)[0 + bin_of(12.5)] += 1
 //! ```
+//!
+//! Rows come one by one, or as columns (see [`Columns`]), and count the same.
 
 use std::collections::BTreeMap;
 
@@ -20,9 +22,11 @@ use crate::key::ChainKey;
 use crate::time::{Length, Timestamp};
 
 mod block;
+mod columns;
 mod router;
 
-pub use self::router::{Layouts, Router};
+pub use self::columns::{Columns, LooseColumn, Values};
+pub use self::router::{Layouts, Router, series_of};
 
 /// What a chain has counted since its last delta.
 #[derive(Debug, Default)]

@@ -64,6 +64,9 @@ impl Expected {
             expected.values = mix.counts;
             expected.values_kappa = mix.kappa;
         }
+        if missing <= 0.0 {
+            return expected;
+        }
         let cells: Vec<[u64; 2]> = hours
             .iter()
             .map(|hour| hour.bucket.missing_rate().cells())
@@ -117,13 +120,18 @@ fn mix<'a>(whole: &[u64], spread: f64, hours: impl Iterator<Item = Bucket<'a>>) 
         return None;
     }
     let strength = 1.0 / spread;
+    // what the whole adds to each bin of a bucket: `A e_0`
+    let drawn: Vec<f64> = whole
+        .iter()
+        .map(|whole| strength * real(*whole) / real(all))
+        .collect();
     let mut shares = vec![0.0; whole.len()];
     let (mut rows, mut variance, mut inverse_hours) = (0.0, 0.0, 0.0);
     for hour in hours.filter(|hour| hour.rows > 0) {
         let n = real(hour.rows);
         let worth = real(hour.counts.iter().sum()) + strength;
-        for ((share, count), whole) in shares.iter_mut().zip(hour.counts).zip(whole) {
-            *share += n * (real(*count) + strength * real(*whole) / real(all)) / worth;
+        for ((share, count), drawn) in shares.iter_mut().zip(hour.counts).zip(&drawn) {
+            *share += n * (real(*count) + drawn) / worth;
         }
         rows += n;
         variance += n * n / worth;

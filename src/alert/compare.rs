@@ -12,6 +12,7 @@ use super::Test;
 use super::baseline::Expected;
 use super::counts::SeriesCounts;
 use crate::layout::Kind;
+use crate::reference::natural::Part;
 use crate::stats::{self, ChiSquared, Psi, Rate};
 
 /// Rows that a test needs; with fewer it is not made.
@@ -36,8 +37,20 @@ pub struct Compared {
 
 /// All tests of a series that there are rows for on both sides, in the order of [`Test::ALL`].
 pub fn compare(kind: Kind, expected: &Expected, current: &SeriesCounts) -> Vec<Compared> {
+    compare_some(kind, expected, current, |_any| true)
+}
+
+/// As [`compare`], the parts that are wanted only.
+pub(super) fn compare_some(
+    kind: Kind,
+    expected: &Expected,
+    current: &SeriesCounts,
+    wanted: impl Fn(Part) -> bool,
+) -> Vec<Compared> {
     let mut all = Vec::with_capacity(5);
-    values(kind, expected, current, &mut all);
+    if wanted(Part::Main) || wanted(Part::Shape) {
+        values(kind, expected, current, &mut all);
+    }
     let rates = [
         (
             Test::Missing,
@@ -50,13 +63,15 @@ pub fn compare(kind: Kind, expected: &Expected, current: &SeriesCounts) -> Vec<C
     all.extend(
         rates
             .into_iter()
+            .filter(|(test, ..)| test.part().is_some_and(&wanted))
             .filter_map(|(test, then, now, kappa)| rate(test, then, now, kappa)),
     );
     let novelty = match kind {
         Kind::Numeric => Test::Range,
         Kind::Categorical | Kind::Boolean => Test::Novelty,
     };
-    if let Some((then, now)) = expected.novel.zip(current.novel_rate()) {
+    let novel = expected.novel.zip(current.novel_rate());
+    if let Some((then, now)) = novel.filter(|_| wanted(Part::Novelty)) {
         all.extend(rate(novelty, then, now, 1.0).map(|mut test| {
             let [seen, _] = then.cells();
             let [novel, others] = now.cells();

@@ -21,10 +21,9 @@ pub struct SeriesCounts {
 impl SeriesCounts {
     /// From the cells of a layout.
     pub fn of_cells(layout: &SeriesLayout, cells: &[u64]) -> Self {
-        let bins = layout.test_bins();
-        let mut merged = vec![0; bins + 2];
-        for (cell, count) in cells.iter().enumerate() {
-            if let Some(sum) = merged.get_mut(block_cell(layout, cell)) {
+        let mut values = vec![0; layout.test_bins()];
+        for (bin, count) in layout.tests().iter().zip(cells) {
+            if let Some(sum) = values.get_mut(usize::from(*bin)) {
                 *sum += count;
             }
         }
@@ -36,8 +35,10 @@ impl SeriesCounts {
             Kind::Categorical | Kind::Boolean => layout.new_cell().map_or(0, at),
         };
         Self {
+            values,
+            missing: at(layout.missing_cell()),
+            invalid: at(layout.invalid_cell()),
             novel: Some(novel),
-            ..Self::of_block(layout, &merged)
         }
     }
 

@@ -15,7 +15,7 @@ use super::rule::{Judged, Rule, judge, learning_psi, line_psi};
 use super::settings::SeriesSettings;
 use crate::fold::window::Window;
 use crate::key::Carrier;
-use crate::layout::SeriesLayout;
+use crate::layout::{Layout, SeriesLayout};
 use crate::reference::natural::{Dispersion, Natural, Part, Profile, WindowNatural};
 use crate::reference::{BLOCK, BlockCells, Reference};
 use crate::score;
@@ -146,6 +146,8 @@ pub struct Judge {
     pub owner: Option<Arc<str>>,
     /// The reference's counts in test bins, in the order of the layout.
     pub whole: Vec<SeriesCounts>,
+    /// Its counts at the hours that are told apart, by bucket, in the order of the layout.
+    pub buckets: Vec<Vec<SeriesCounts>>,
 }
 
 /// The verdicts on one series of a window.
@@ -197,11 +199,15 @@ impl Judge {
         }
     }
 
+    /// The series that are judged, by their place in the layout.
+    pub(super) fn judged_series(&self) -> impl Iterator<Item = (usize, &SeriesLayout)> {
+        let series = self.reference.layout.series().iter().enumerate();
+        series.filter(|(place, _)| self.settings.get(*place).is_some_and(|one| !one.is_off))
+    }
+
     /// Judges every series of a window, in the order of the layout, but those that are off.
     pub fn window(&self, window: &Window, hours: &[HourRows]) -> Vec<Verdicts> {
-        let series = self.reference.layout.series().iter().enumerate();
-        series
-            .filter(|(place, _)| self.settings.get(*place).is_some_and(|one| !one.is_off))
+        self.judged_series()
             .map(|(place, layout)| self.series((place, layout), window, hours))
             .collect()
     }
@@ -213,9 +219,7 @@ impl Judge {
         window: &Window,
         hours: &[HourRows],
     ) -> Verdicts {
-        let cells = score::cells_of(&self.reference.layout, place, &window.cells);
-        let current = SeriesCounts::of_cells(layout, cells);
-        let expected = self.expected((place, layout), hours);
+        let (expected, current) = self.sides((place, layout), window, hours);
         let tests = compare(layout.kind(), &expected, &current)
             .into_iter()
             .map(|compared| {
@@ -229,6 +233,18 @@ impl Judge {
             expected,
             current,
         }
+    }
+
+    /// What is expected of a series in a window, and what there is.
+    pub(super) fn sides(
+        &self,
+        (place, layout): (usize, &SeriesLayout),
+        window: &Window,
+        hours: &[HourRows],
+    ) -> (Expected, SeriesCounts) {
+        let cells = score::cells_of(&self.reference.layout, place, &window.cells);
+        let current = SeriesCounts::of_cells(layout, cells);
+        (self.expected(place, hours), current)
     }
 
     /// The verdict on one test of a series in a window of this length; `effect` computes the size
@@ -265,7 +281,17 @@ impl Judge {
         length: Length,
         test: &Compared,
     ) -> Option<Dispersion> {
-        self.nature.as_ref()?.of(length, series, test.test.part()?)
+        self.learned_of(series, length, test.test.part()?)
+    }
+
+    /// What is natural of a part of a series.
+    pub(super) fn learned_of(
+        &self,
+        series: usize,
+        length: Length,
+        part: Part,
+    ) -> Option<Dispersion> {
+        self.nature.as_ref()?.of(length, series, part)
     }
 
     /// What is natural of the share of rows that carry a key: that of the version before as well,
@@ -279,7 +305,7 @@ impl Judge {
         *window.carriers.get(carrier as usize)?
     }
 
-    fn expected(&self, (place, layout): (usize, &SeriesLayout), hours: &[HourRows]) -> Expected {
+    fn expected(&self, place: usize, hours: &[HourRows]) -> Expected {
         let none = SeriesCounts::default();
         let whole = self.whole.get(place).unwrap_or(&none);
         let Some(profile) = self.nature.as_ref().and_then(Nature::profile) else {
@@ -289,26 +315,17 @@ impl Judge {
         if hours.is_empty() || spread.iter().all(|spread| *spread <= 0.0) {
             return Expected::global(whole);
         }
-        let from = BlockCells::new(&self.reference.layout).offset(place);
-        let to = from + BlockCells::of(layout);
-        let buckets: Vec<(SeriesCounts, u32, u64, u64)> = hours
+        let hours: Vec<Hour<'_>> = hours
             .iter()
             .map(|hour| {
-                let bucket = profile.bucket_of(hour.start);
-                let counts = profile.counts.get(bucket).and_then(|all| all.get(from..to));
-                let counts = SeriesCounts::of_block(layout, counts.unwrap_or(&[]));
-                let counted = profile.hours.get(bucket).copied().unwrap_or(0);
+                let bucket = self.buckets.get(hour.bucket);
                 let (present, rows) = hour.series.get(place).copied().unwrap_or_default();
-                (counts, counted, present, rows)
-            })
-            .collect();
-        let hours: Vec<Hour<'_>> = buckets
-            .iter()
-            .map(|(bucket, hours, present, rows)| Hour {
-                present: *present,
-                rows: *rows,
-                bucket,
-                hours: *hours,
+                Hour {
+                    present,
+                    rows,
+                    bucket: bucket.and_then(|all| all.get(place)).unwrap_or(&none),
+                    hours: profile.hours.get(hour.bucket).copied().unwrap_or(0),
+                }
             })
             .collect();
         Expected::at_hours(whole, spread, &hours)
@@ -318,6 +335,32 @@ impl Judge {
     pub fn needs_hours(&self) -> bool {
         self.nature.as_ref().and_then(Nature::profile).is_some()
     }
+
+    /// The bucket of an hour, where hours are told apart.
+    pub fn bucket_of(&self, start: Timestamp) -> usize {
+        let profile = self.nature.as_ref().and_then(Nature::profile);
+        profile.map_or(0, |profile| profile.bucket_of(start))
+    }
+}
+
+/// The counts of each bucket of hours in test bins, in the order of the layout; none where hours
+/// are not told apart.
+pub fn buckets_of(layout: &Layout, nature: Option<&Nature>) -> Vec<Vec<SeriesCounts>> {
+    let cells = BlockCells::new(layout);
+    let counts = |bucket: &Vec<u64>| {
+        let series = layout.series().iter().enumerate();
+        series
+            .map(|(place, series)| {
+                let from = cells.offset(place);
+                let own = bucket.get(from..from + BlockCells::of(series));
+                SeriesCounts::of_block(series, own.unwrap_or(&[]))
+            })
+            .collect()
+    };
+    let profile = nature.and_then(Nature::profile);
+    profile.map_or_else(Vec::new, |profile| {
+        profile.counts.iter().map(counts).collect()
+    })
 }
 
 /// The counts of a reference in test bins, in the order of its layout.
@@ -331,8 +374,8 @@ pub fn whole_of(reference: &Reference) -> Vec<SeriesCounts> {
 /// The rows of an hour of a window, by series: those with a value, and those that carry it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HourRows {
-    /// The hour.
-    pub start: Timestamp,
+    /// The bucket that the hour is in.
+    pub bucket: usize,
     /// In the order of the layout.
     pub series: Vec<(u64, u64)>,
 }

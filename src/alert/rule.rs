@@ -48,6 +48,11 @@ impl Rule {
     pub fn resolve_level(self) -> f64 {
         (1e3 * self.alpha).clamp(0.01, 0.5)
     }
+
+    /// The p-value above which nothing fires.
+    pub fn level(self) -> f64 {
+        self.alpha.min(self.resolve_level())
+    }
 }
 
 /// What became of a test.
@@ -155,6 +160,28 @@ pub fn judge(
     }
 }
 
+/// Whether [`judge`] finds drift: the same answer, with what costs least asked first.
+pub fn fires(
+    compared: &Compared,
+    learned: Option<natural::Dispersion>,
+    rule: Rule,
+    effect: impl FnOnce() -> Option<f64>,
+) -> bool {
+    let level = rule.level();
+    let size_min = match learned {
+        Some(_) => Some(rule.min_psi),
+        None => rule.learning_psi,
+    };
+    let Some(size_min) = size_min.filter(|_| compared.p_least <= level) else {
+        return false;
+    };
+    let statistic = compared.statistic;
+    statistic.p() <= level
+        && effect().unwrap_or(0.0) >= size_min
+        && learned
+            .is_none_or(|learned| statistic.is_natural_at_most(natural(compared, learned), level))
+}
+
 /// Whether a window has rows enough to have seen a difference of this size with a test.
 pub fn sees(judged: &Judged, learned: Option<natural::Dispersion>, rule: Rule, psi: f64) -> bool {
     let compared = Compared {
@@ -165,7 +192,12 @@ pub fn sees(judged: &Judged, learned: Option<natural::Dispersion>, rule: Rule, p
         p_least: 0.0,
         ..judged.compared
     };
-    !judge(compared, learned, rule, || None).is_over(rule)
+    let level = rule.resolve_level();
+    compared.statistic.p() <= level
+        && learned.is_none_or(|learned| {
+            let natural = natural(&compared, learned);
+            compared.statistic.is_natural_at_most(natural, level)
+        })
 }
 
 /// What is natural, on the scale of the statistic.

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use self::past::{Past, Window};
+use self::past::{Hourly, Past, Window};
 use super::Test;
 use super::budget::{self, STEPS_PER_WINDOW};
 use super::episode::{Alert, Change, Episode, id_of};
@@ -103,15 +103,17 @@ impl Volumes {
                 continue;
             }
             let due = watched.due(&fold.config.windows, watermark);
-            if due.is_empty() {
-                continue;
-            }
             let share = Share {
                 false_alarms_per_month: settings.false_alarms_per_month(),
                 windows: fold.config.windows.len(),
                 tests: tests.get(group).copied().unwrap_or(1),
             };
-            let (rows, utc) = (rows_of(versions), Offsets::utc());
+            let (first, end) = (due.first(), due.last());
+            let Some(span) = first.zip(end).map(|((from, _), (to, _))| (*from, *to)) else {
+                continue;
+            };
+            let counted = versions.iter().flat_map(|version| &version.volume);
+            let (rows, utc) = (Hourly::new(counted, span), Offsets::utc());
             let offsets = offsets_of(versions).unwrap_or(&utc);
             watched.judge(&due, (&rows, offsets, &last.key), &share, told);
         }
@@ -185,7 +187,7 @@ impl Watched {
     fn judge(
         &mut self,
         due: &[(Timestamp, Length)],
-        (rows, offsets, key): (&BTreeMap<Timestamp, u64>, &Offsets, &ModelKey),
+        (rows, offsets, key): (&Hourly, &Offsets, &ModelKey),
         share: &Share,
         told: &mut Vec<Told>,
     ) {
@@ -204,10 +206,14 @@ impl Watched {
                 }
                 continue;
             }
-            let (rule, learned) = (share.rule(*length), past.learn());
-            let size = || Some(now.size());
+            let (rule, compared) = (share.rule(*length), now.compared(now.collapse()));
+            if compared.statistic.p() > rule.level() && !self.episodes.contains_key(&place) {
+                // nothing fires, whatever is natural
+                continue;
+            }
+            let (learned, size) = (past.learn(), || Some(now.size()));
             let seen = Seen {
-                judged: judge(now.compared(now.collapse()), learned, rule, size),
+                judged: judge(compared, learned, rule, size),
                 rule,
                 learned,
             };
@@ -247,15 +253,6 @@ fn alert_of(
         resolved: None,
         acknowledged: None,
     }
-}
-
-/// The rows of all versions by the hour.
-fn rows_of(versions: &[&ModelState]) -> BTreeMap<Timestamp, u64> {
-    let mut all = BTreeMap::new();
-    for (hour, rows) in versions.iter().flat_map(|version| &version.volume) {
-        *all.entry(*hour).or_default() += rows;
-    }
-    all
 }
 
 /// The local time of a model: that of the version seen last whose references tell hours of the day

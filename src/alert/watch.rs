@@ -5,26 +5,21 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::SeriesCounts;
-use super::episode::{Alert, Change, SILENCE, id_of};
-use super::finding::{Episodes, Seen, Told, take};
-use super::judge::{HourRows, Judge, Nature, Verdicts, moved_together, whole_of};
+use super::episode::{Change, SILENCE};
+use super::finding::{Episodes, Told};
+use super::judge::{HourRows, Judge, Nature, buckets_of, whole_of};
 use super::lessons::Lessons;
-use super::rule::Judged;
-use super::sentence::{Subject, sentence};
+use super::screen::Screens;
 use super::settings::Settings;
+use super::tick::Tick;
 use super::{Test, budget, presence, schema};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
-use crate::layout::{Layout, SeriesLayout};
+use crate::layout::SeriesLayout;
 use crate::reference::BLOCK;
-use crate::score;
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
-
-/// The most series named as having moved with another.
-const PEERS_MAX: usize = 8;
 
 /// A model version under watch.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -48,6 +43,9 @@ pub(super) struct Watch {
     /// How many tests are charged to the budget of the model.
     #[serde(skip)]
     tests: usize,
+    /// What can fire at all.
+    #[serde(skip)]
+    screens: Screens,
 }
 
 /// Whether these are the very same.
@@ -93,11 +91,13 @@ impl Watch {
         let settings = Settings::new(&config.alerts, &model.key);
         self.config = Some(Arc::clone(config));
         self.tests = budget::tests_of_version(reference, &settings);
+        let nature = match &based {
+            (Some(own), Some(before)) => Some(own.clone().after(before)),
+            (own, before) => own.as_ref().or(before.as_ref()).cloned(),
+        };
         self.judge = Some(Arc::new(Judge {
-            nature: match &based {
-                (Some(own), Some(before)) => Some(own.clone().after(before)),
-                (own, before) => own.as_ref().or(before.as_ref()).cloned(),
-            },
+            buckets: buckets_of(&reference.layout, nature.as_ref()),
+            nature,
             false_alarms_per_month: settings.false_alarms_per_month(),
             tests: 1,
             windows: config.windows.len(),
@@ -155,36 +155,20 @@ impl Watch {
         &mut self,
         model: &ModelState,
         (panes, tick): (&Panes, Timestamp),
-        judge: &Judge,
+        judge: &Arc<Judge>,
         told: &mut Vec<Told>,
     ) {
         let window = window::sum(model, panes, tick);
         if !is_whole(model, &window) {
             return;
         }
-        let verdicts = judge.window(&window, &hours_of(model, panes, &window, judge));
-        let moved = moved_together(&verdicts, window.length, judge);
-        for verdict in &verdicts {
-            let rule = judge.rule(verdict.series, window.length);
-            let layout = judge.reference.layout.series().get(verdict.series);
-            let Some(name) = layout.map(SeriesLayout::name) else {
-                continue;
-            };
-            for judged in &verdict.tests {
-                let place = (Arc::clone(name), window.length, judged.compared.test);
-                let seen = Seen {
-                    judged: *judged,
-                    rule,
-                    learned: judge.learned(verdict.series, window.length, &judged.compared),
-                };
-                let subject = (judge, &window, &moved[..]);
-                let alert = || alert_of(model, subject, (verdict, judged));
-                told.extend(take(&mut self.episodes, place, tick, seen, alert));
-            }
-        }
+        let hours = hours_of(model, panes, &window, judge);
+        let screen = self.screens.of(judge, window.length);
+        let series = Tick::new(&model.key, (judge, screen), &window, &hours);
+        series.see(&mut self.episodes, told);
         if let Some(config) = &self.config {
             let settings = Settings::new(&config.alerts, &model.key);
-            let of = (&model.key, judge, &settings);
+            let of = (&model.key, &**judge, &settings);
             presence::see(&mut self.episodes, of, &window, told);
         }
     }
@@ -248,87 +232,46 @@ pub fn hours_of(
             return Vec::new();
         };
         for block in model.hours.range(window.start(), window.end) {
-            let rows = |(place, series)| {
-                let counts = SeriesCounts::of_block(series, &cells.counts(&block, place));
-                (counts.present(), counts.rows())
-            };
-            let rows = layout.series().iter().enumerate().map(rows).collect();
-            hours.insert(block.start, rows);
+            let sums = hours.entry(block.start).or_insert_with(none);
+            let values = |place| cells.offset(place + 1).saturating_sub(2);
+            let counts = block.cells.iter().copied();
+            add_rows((|place| cells.offset(place), values), counts, sums);
         }
     } else {
         for (start, pane) in panes.range(window.start(), window.end) {
             if let Some(counts) = pane.under(model.layout) {
                 let sums = hours.entry(start.floor(BLOCK)).or_insert_with(none);
-                add_rows(layout, counts.cells.iter(), sums);
+                let values = |place| {
+                    let series = layout.series().get(place);
+                    layout.offset(place) + series.map_or(0, SeriesLayout::value_cells)
+                };
+                let offsets = |place| layout.offset(place);
+                add_rows((offsets, values), counts.cells.iter(), sums);
             }
         }
     }
     hours
         .into_iter()
-        .map(|(start, series)| HourRows { start, series })
+        .map(|(start, series)| HourRows {
+            bucket: judge.bucket_of(start),
+            series,
+        })
         .collect()
 }
 
-/// Adds cells of a layout, ascending, to the present and all rows of each series.
-fn add_rows(layout: &Layout, cells: impl Iterator<Item = (u32, u64)>, sums: &mut [(u64, u64)]) {
-    let mut place = 0;
-    for (cell, count) in cells {
-        let cell = cell as usize;
-        while cell >= layout.offset(place + 1) && place + 1 < layout.series().len() {
-            place += 1;
-        }
-        let values = layout
-            .series()
-            .get(place)
-            .map_or(0, SeriesLayout::value_cells);
-        if let Some((present, rows)) = sums.get_mut(place) {
+/// Adds ascending cells to the present and all rows of each series. `offset` says where the cells
+/// of a series begin, and `end_of_values` where those of its values end.
+fn add_rows(
+    (offset, end_of_values): (impl Fn(usize) -> usize, impl Fn(usize) -> usize),
+    cells: impl Iterator<Item = (u32, u64)>,
+    sums: &mut [(u64, u64)],
+) {
+    let mut cells = cells.peekable();
+    for (place, (present, rows)) in sums.iter_mut().enumerate() {
+        let (values, end) = (end_of_values(place), offset(place + 1));
+        while let Some((cell, count)) = cells.next_if(|(cell, _)| (*cell as usize) < end) {
             *rows += count;
-            if cell < layout.offset(place) + values {
-                *present += count;
-            }
+            *present += if (cell as usize) < values { count } else { 0 };
         }
     }
-}
-
-fn alert_of(
-    model: &ModelState,
-    (judge, window, moved): (&Judge, &Window, &[usize]),
-    (verdicts, judged): (&Verdicts, &Judged),
-) -> Option<Alert> {
-    let reference = &judge.reference;
-    let layout = reference.layout.series().get(verdicts.series)?;
-    let name_of = |place: usize| Some(Arc::clone(reference.layout.series().get(place)?.name()));
-    let others = moved.iter().filter(|place| **place != verdicts.series);
-    let peers: Vec<Arc<str>> = others
-        .filter_map(|place| name_of(*place))
-        .take(PEERS_MAX)
-        .collect();
-    let test = judged.compared.test;
-    let subject = Subject {
-        layout,
-        reference: reference.series.get(verdicts.series)?,
-        cells: score::cells_of(&reference.layout, verdicts.series, &window.cells),
-        verdicts,
-        length: window.length,
-    };
-    let names: Vec<&str> = peers.iter().map(|peer| &**peer).collect();
-    let role = Some(reference.header.role);
-    let place = (&**layout.name(), window.length, test);
-    Some(Alert {
-        id: id_of(&model.key, place, role, window.end),
-        key: model.key.clone(),
-        series: Arc::clone(layout.name()),
-        window: window.length,
-        test,
-        reference: role,
-        since: window.end,
-        severity: judged.severity(),
-        p: judged.p,
-        alpha: judged.alpha,
-        psi: judged.psi.unwrap_or(0.0),
-        sentence: sentence(test, subject, &names).into(),
-        peers,
-        resolved: None,
-        acknowledged: None,
-    })
 }

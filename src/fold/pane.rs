@@ -92,48 +92,57 @@ impl Cells {
         self.cells.iter().copied().zip(self.counts.iter().copied())
     }
 
-    /// Adds ascending `(cell, count)` pairs.
+    /// Adds ascending `(cell, count)` pairs. Most cells are there already after the first few
+    /// deltas of a pane; room is made only for those that are not.
     fn add(&mut self, more: &[(u32, u64)]) {
-        let room = self.cells.len() + more.len();
-        let old = std::mem::replace(
-            self,
-            Self {
-                cells: Vec::with_capacity(room),
-                counts: Vec::with_capacity(room),
-            },
-        );
-        let mut mine = old.iter().peekable();
-        let mut theirs = more.iter().copied().peekable();
-        loop {
-            let (cell, count) = match (mine.peek(), theirs.peek()) {
-                (Some(a), Some(b)) if a.0 == b.0 => {
-                    let sum = (a.0, a.1 + b.1);
-                    mine.next();
-                    theirs.next();
-                    sum
-                }
-                (Some(a), Some(b)) if a.0 > b.0 => {
-                    let pair = *b;
-                    theirs.next();
-                    pair
-                }
-                (Some(a), _) => {
-                    let pair = *a;
-                    mine.next();
-                    pair
-                }
-                (None, Some(b)) => {
-                    let pair = *b;
-                    theirs.next();
-                    pair
-                }
-                (None, None) => break,
-            };
-            self.cells.push(cell);
-            self.counts.push(count);
+        let mut at = 0;
+        let mut new = 0;
+        for (cell, count) in more {
+            at += self.ahead(at, *cell);
+            match self.counts.get_mut(at) {
+                Some(sum) if self.cells.get(at) == Some(cell) => *sum += count,
+                _ => new += 1,
+            }
         }
-        self.cells.shrink_to_fit();
-        self.counts.shrink_to_fit();
+        if new > 0 {
+            self.insert(more, new);
+        }
+    }
+
+    /// How many cells from `at` on are before `cell`, which is not far.
+    fn ahead(&self, at: usize, cell: u32) -> usize {
+        let rest = self.cells.get(at..).unwrap_or(&[]);
+        let mut reach = 1;
+        while rest.get(reach - 1).is_some_and(|other| *other < cell) {
+            reach *= 2;
+        }
+        let near = rest.get(reach / 2..reach.min(rest.len())).unwrap_or(&[]);
+        reach / 2 + near.partition_point(|other| *other < cell)
+    }
+
+    /// Inserts the `new` pairs of `more` whose cells are not there: from the end, so that each cell
+    /// moves once.
+    fn insert(&mut self, more: &[(u32, u64)], new: usize) {
+        let mut from = self.cells.len();
+        let mut to = from + new;
+        self.cells.reserve_exact(new);
+        self.cells.resize(to, 0);
+        self.counts.reserve_exact(new);
+        self.counts.resize(to, 0);
+        for (cell, count) in more.iter().rev() {
+            while from > 0 && self.cells.get(from - 1).is_some_and(|last| last > cell) {
+                (from, to) = (from - 1, to - 1);
+                self.cells.copy_within(from..=from, to);
+                self.counts.copy_within(from..=from, to);
+            }
+            if from > 0 && self.cells.get(from - 1) == Some(cell) {
+                continue;
+            }
+            to -= 1;
+            if let (Some(place), Some(sum)) = (self.cells.get_mut(to), self.counts.get_mut(to)) {
+                (*place, *sum) = (*cell, *count);
+            }
+        }
     }
 }
 

@@ -85,6 +85,45 @@ impl Edges {
         self.0.partition_point(|edge| *edge < x)
     }
 
+    /// The bins of many numbers, each that of [`Self::bin_of`].
+    pub fn bins_of(&self, values: &[f64]) -> Vec<u16> {
+        match self.0.len() {
+            ..64 => self.search::<64>(values),
+            64..128 => self.search::<128>(values),
+            128..256 => self.search::<256>(values),
+            _ => self.search::<{ 2 * EDGES_MAX }>(values),
+        }
+    }
+
+    /// Searches the edges for several numbers at once: each step of a search waits for the one
+    /// before, and the steps of others fill that time. `N` is a power of two above the number of
+    /// edges, so that each search takes the same steps and never leaves the table.
+    fn search<const N: usize>(&self, values: &[f64]) -> Vec<u16> {
+        const AT_ONCE: usize = 4;
+        let mut table = [f64::INFINITY; N];
+        for (place, edge) in table.iter_mut().zip(&self.0) {
+            *place = *edge;
+        }
+        let mut bins = Vec::with_capacity(values.len());
+        let (chunks, rest) = values.as_chunks::<AT_ONCE>();
+        for chunk in chunks {
+            let mut below = [0_usize; AT_ONCE];
+            let mut half = N / 2;
+            while half > 0 {
+                for (below, x) in below.iter_mut().zip(chunk) {
+                    // the mask changes nothing, and spares a check of the bound
+                    let middle = table.get((*below + half - 1) & (N - 1));
+                    let is_below = middle.is_some_and(|edge| edge < x);
+                    *below += if is_below { half } else { 0 };
+                }
+                half /= 2;
+            }
+            bins.extend(below.map(narrow));
+        }
+        bins.extend(rest.iter().map(|x| narrow(self.bin_of(*x))));
+        bins
+    }
+
     /// The edges.
     pub fn as_slice(&self) -> &[f64] {
         &self.0
@@ -110,6 +149,11 @@ impl Edges {
             (None, None) => false,
         }
     }
+}
+
+/// A bin in 16 bits: there are at most [`EDGES_MAX`] and one.
+fn narrow(bin: usize) -> u16 {
+    u16::try_from(bin).unwrap_or(u16::MAX)
 }
 
 /// The edges that a reference gives, and which of them are its deciles.

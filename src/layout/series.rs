@@ -24,6 +24,9 @@ pub struct SeriesLayout {
     role: Role,
     kind: Kind,
     bins: Bins,
+    /// How many bins the two merges name: asked for each series of each window that is judged.
+    display_bins: usize,
+    test_bins: usize,
 }
 
 /// What a cell of a series stands for, to be shown.
@@ -66,12 +69,17 @@ impl SeriesLayout {
         if !fits {
             return Err(LayoutError::Kind(name));
         }
-        Ok(Self {
+        let mut series = Self {
             name,
             role,
             kind,
             bins,
-        })
+            display_bins: 0,
+            test_bins: 0,
+        };
+        series.display_bins = bins_named(series.display());
+        series.test_bins = bins_named(series.tests());
+        Ok(series)
     }
 
     /// Its name.
@@ -157,7 +165,7 @@ impl SeriesLayout {
 
     /// How many bins [`Self::display`] names.
     pub fn display_bins(&self) -> usize {
-        bins_named(self.display())
+        self.display_bins
     }
 
     /// The upper edges of the bins shown of numbers, without the last one, which is open.
@@ -178,7 +186,7 @@ impl SeriesLayout {
 
     /// How many bins [`Self::tests`] names.
     pub fn test_bins(&self) -> usize {
-        bins_named(self.tests())
+        self.test_bins
     }
 
     /// Whether each value cell of numbers holds exactly one number; empty for categories.

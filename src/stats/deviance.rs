@@ -24,6 +24,9 @@ use super::counts::{Insufficient, Pair, real, real_len, real_wide};
 use super::special::entropy_excess;
 use super::tail::ChiSquared;
 
+/// More than the rounding errors of a bound.
+const BOUND_MARGIN: f64 = 1e-9;
+
 /// The deviance of two histograms.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Deviance {
@@ -77,6 +80,40 @@ pub fn deviance(reference: &[u64], current: &[u64]) -> Result<Deviance, Insuffic
     // (sum - 1) is 0 for one bin, and rounding must not make it less
     let williams = 1.0 + sides * (inverse_shares - 1.0).max(0.0) / (6.0 * rows * real_len(df));
     Ok(Deviance { g2, williams, df })
+}
+
+/// A bound that `G^2` and so the corrected deviance do not exceed, and the degrees of freedom that
+/// they have. It takes no logarithm:
+///
+/// ```text
+/// h(x) <= x^2 / 2 (1 + max(0, -x))           from the series of h, x >= -1
+/// ```
+///
+/// Where shares differ by a tenth, it is a few percent above `G^2`.
+///
+/// # Panics
+/// Where the two are of different length.
+pub fn deviance_bound(reference: &[u64], current: &[u64]) -> Result<ChiSquared, Insufficient> {
+    let pair = Pair::new(reference, current)?;
+    let (m, n) = (pair.m(), pair.n());
+    let (mut value, mut bins) = (0.0, 0_usize);
+    for (reference, current) in pair.cells() {
+        let (r, c) = (real(reference), real(current));
+        let rows = r + c;
+        if rows > 0.0 {
+            let excess = c * m - r * n;
+            let (of_reference, of_current) = (excess / (m * rows), excess / (n * rows));
+            let squares = m * of_reference * of_reference * (1.0 + of_reference.max(0.0))
+                + n * of_current * of_current * (1.0 - of_current.min(0.0));
+            value += rows * squares;
+            bins += 1;
+        }
+    }
+    Ok(ChiSquared {
+        // the products of counts above are rounded, which moves a sum by less
+        value: value / (m + n) * (1.0 + BOUND_MARGIN) + BOUND_MARGIN,
+        df: bins.saturating_sub(1).max(1),
+    })
 }
 
 /// What each bin adds to `G^2`: non-negative, 0 for an empty bin, in the order of the bins.

@@ -40,6 +40,10 @@ const PANELS_MAX: usize = 16;
 const CRITICAL_VALUE_MAX: f64 = f64::MAX / 2.0;
 /// How near `ln p` must come to `ln alpha`.
 const CRITICAL_TOLERANCE: f64 = 1e-13;
+/// Halvings of `1 / NU_SHARE_MIN` that leave no digit of a reach to be found.
+const REACH_STEPS: u32 = 64;
+/// By how much the tail at a reach is above its level: more than the tail's own error.
+const REACH_MARGIN: f64 = 1e-9;
 /// Steps of the search for a critical value; a dozen are usual.
 const STEPS_MAX: u32 = 200;
 
@@ -96,6 +100,16 @@ impl ChiSquared {
     ///
     /// About 100 to 300 evaluations of both factors, some ten microseconds.
     pub fn p_natural(self, natural: Natural) -> f64 {
+        self.p_natural_until(natural, 1.0)
+    }
+
+    /// Whether [`Self::p_natural`] is at most `level`: the same answer, mostly for less.
+    pub fn is_natural_at_most(self, natural: Natural, level: f64) -> bool {
+        self.p_natural_until(natural, level) <= level
+    }
+
+    /// [`Self::p_natural`], or as much of that sum of positive terms as is above `enough`.
+    fn p_natural_until(self, natural: Natural, enough: f64) -> f64 {
         let Natural { nu, tail_df } = natural;
         if self.value <= 0.0 {
             return 1.0;
@@ -107,13 +121,35 @@ impl ChiSquared {
         let hi = (self.value / nu).sqrt();
         let mut p = student.sf_two_sided(hi);
         let mut from = 0.0;
+        if p > enough {
+            return p.min(1.0);
+        }
         for to in panel_ends(self, hi) {
+            if p > enough {
+                break;
+            }
             if to > from && self.exceeded_by(cos(to)) > 0.0 {
                 p += 2.0 * hi * self.panel(student, hi, (from, to));
             }
             from = from.max(to);
         }
         p.min(1.0)
+    }
+
+    /// A bound on `hi^2` for [`Self::p_natural`]: where `T < nu` times this, p is above `level`. At
+    /// most `1 / NU_SHARE_MIN`, from where on p does not depend on `nu`.
+    pub fn natural_reach(tail_df: f64, level: f64) -> f64 {
+        let student = StudentT::new(tail_df);
+        let (mut low, mut high) = (0.0, 1.0 / NU_SHARE_MIN);
+        for _ in 0..REACH_STEPS {
+            let middle = f64::midpoint(low, high);
+            if student.sf_two_sided(middle.sqrt()) > level * (1.0 + REACH_MARGIN) {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 
     /// The smallest `T` whose p-value is at most `alpha`, within 1e-12 of it, for a line on a

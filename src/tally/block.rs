@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::decode::{Row, SeriesName, Value};
 use crate::delta::PaneDelta;
-use crate::key::{Carrier, Role};
+use crate::key::{Carried, Carrier, Role};
 use crate::layout::{Layout, LooseCounts, SeriesLayout};
 use crate::time::Timestamp;
 
@@ -44,6 +44,30 @@ impl Block {
         }
     }
 
+    /// Counts rows of these carriers, none of them late and none later than `last`.
+    pub(super) fn count_rows(&mut self, rows: u64, last: Timestamp, carried: Carried) {
+        self.rows += rows;
+        self.last_event = self.last_event.max(last);
+        for (count, carrier) in self.carried.iter_mut().zip(Carrier::ALL) {
+            *count += if carried.has(carrier) { rows } else { 0 };
+        }
+    }
+
+    /// Counts a series of the layout in rows that have these cells of it.
+    pub(super) fn count_cells(&mut self, shape: &Layout, series: usize, cells: &[u16]) {
+        let own = shape.offset(series)..shape.offset(series + 1);
+        let (Some(counts), Some(present)) = (self.cells.get_mut(own), self.present.get_mut(series))
+        else {
+            return;
+        };
+        *present += cells.len() as u64;
+        for cell in cells {
+            if let Some(count) = counts.get_mut(usize::from(*cell)) {
+                *count += 1;
+            }
+        }
+    }
+
     pub(super) fn count(&mut self, shape: &Layout, series: u32, value: Value<'_>) {
         let series = series as usize;
         let Some(layout) = shape.series().get(series) else {
@@ -66,13 +90,25 @@ impl Block {
         series_max: usize,
         size: &mut usize,
     ) -> bool {
+        let Some(counts) = self.loose(name, series_max) else {
+            return false;
+        };
+        *size += 1;
+        counts.add(value, 1);
+        true
+    }
+
+    /// The counts of a series without a layout; none where there are too many such series.
+    pub(super) fn loose(
+        &mut self,
+        name: &SeriesName,
+        series_max: usize,
+    ) -> Option<&mut LooseCounts> {
         let key = (name.role, Box::from(&*name.name));
         if !self.loose.contains_key(&key) && self.loose.len() >= series_max {
-            return false;
+            return None;
         }
-        *size += 1;
-        self.loose.entry(key).or_default().add(value, 1);
-        true
+        Some(self.loose.entry(key).or_default())
     }
 
     /// The sparse form. The series of a carried role that a row did not have are missing in it.
@@ -85,17 +121,13 @@ impl Block {
                 *missing += carried.saturating_sub(present);
             }
         }
-        let cells = (0..)
-            .zip(self.cells)
-            .filter(|(_, count)| *count > 0)
-            .collect();
         PaneDelta {
             start,
             rows: self.rows,
             late: self.late,
             last_event: self.last_event,
             carried: self.carried,
-            cells,
+            cells: sparse(&self.cells),
             loose: self.loose,
         }
     }
@@ -104,4 +136,18 @@ impl Block {
         let carrier = Carrier::of(layout.role(), layout.name());
         self.carried.get(carrier as usize).copied().unwrap_or(0)
     }
+}
+
+/// The counts above 0 and their cells. Most deltas fill few of many cells, so eight are passed over
+/// at a time.
+fn sparse(cells: &[u64]) -> Vec<(u32, u64)> {
+    const CHUNK: usize = 8;
+    let mut filled = Vec::with_capacity(cells.len().min(128));
+    for (chunk, first) in cells.chunks(CHUNK).zip((0_u32..).step_by(CHUNK)) {
+        if chunk.iter().fold(0, |any, count| any | count) > 0 {
+            let counted = (first..).zip(chunk.iter().copied());
+            filled.extend(counted.filter(|(_, count)| *count > 0));
+        }
+    }
+    filled
 }

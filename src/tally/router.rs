@@ -90,6 +90,11 @@ impl Router {
         };
     }
 
+    /// The layout of a model version; none where every series is loose.
+    pub fn layout_of(&self, key: &ModelKey) -> Option<&Arc<Layout>> {
+        self.layouts.of.get(key).map(|(_, shape)| shape)
+    }
+
     /// The route of a model version, made when it is new.
     pub(super) fn find(&mut self, model: &str, version: &str) -> Option<usize> {
         if let Some(route) = self.routes.get(self.last)
@@ -133,6 +138,12 @@ impl Router {
     }
 }
 
+/// The place in a layout of a series; none where that does not know it, or as one of another role.
+pub fn series_of(shape: &Layout, name: &SeriesName) -> Option<usize> {
+    let series = shape.find(&name.name)?;
+    (shape.series().get(series)?.role() == name.role).then_some(series)
+}
+
 impl Route {
     /// Where the values of `slot` go.
     pub(super) fn target(&mut self, slot: Slot, names: &Names) -> Target {
@@ -145,10 +156,8 @@ impl Route {
 
     #[cold]
     fn look_up(&mut self, at: usize, name: Option<&SeriesName>) -> Target {
-        let series = self.shape.as_ref().zip(name).and_then(|(shape, name)| {
-            let series = shape.find(&name.name)?;
-            (shape.series().get(series)?.role() == name.role).then_some(series)
-        });
+        let series = self.shape.as_ref().zip(name);
+        let series = series.and_then(|(shape, name)| series_of(shape, name));
         let target = series
             .and_then(|series| u32::try_from(series).ok())
             .map_or(Target::Loose, Target::Series);

@@ -1,7 +1,5 @@
 //! What is usual at the hours of a window: the same hours of earlier days.
 
-use std::collections::BTreeMap;
-
 use libm::log;
 
 use crate::alert::Test;
@@ -43,9 +41,51 @@ fn back(at: Timestamp, hours: i64) -> Timestamp {
     Timestamp::from_millis(at.as_millis() - hours * BLOCK.as_millis())
 }
 
+/// The rows of a stretch of hours, and when rows began.
+pub(super) struct Hourly {
+    /// The first hour that ever had rows, as far as is remembered.
+    first: Option<Timestamp>,
+    /// The first hour of `rows`.
+    from: Timestamp,
+    rows: Vec<u64>,
+}
+
+impl Hourly {
+    /// Those of `counted` that windows look at which end from `from` to `to`.
+    pub(super) fn new<'a>(
+        counted: impl Iterator<Item = (&'a Timestamp, &'a u64)>,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Self {
+        // the earliest window of the earliest day
+        let from = days_before(from, DAYS_MAX + 1).floor(BLOCK);
+        let hours = to.millis_since(from) / BLOCK.as_millis();
+        let mut hourly = Self {
+            first: None,
+            from,
+            rows: vec![0; usize::try_from(hours).unwrap_or(0)],
+        };
+        for (hour, rows) in counted {
+            hourly.first = Some(hourly.first.map_or(*hour, |first| first.min(*hour)));
+            if let Some(sum) = hourly.place(*hour).and_then(|at| hourly.rows.get_mut(at)) {
+                *sum += rows;
+            }
+        }
+        hourly
+    }
+
+    fn place(&self, hour: Timestamp) -> Option<usize> {
+        usize::try_from(hour.millis_since(self.from).div_euclid(BLOCK.as_millis())).ok()
+    }
+
+    fn at(&self, hour: Timestamp) -> u64 {
+        let rows = self.place(hour).and_then(|at| self.rows.get(at));
+        rows.copied().unwrap_or(0)
+    }
+}
+
 /// A window and the same hours of earlier days.
 pub(super) struct Past<'a> {
-    rows: &'a BTreeMap<Timestamp, u64>,
+    rows: &'a Hourly,
     end: Timestamp,
     hours: i64,
     days: i64,
@@ -53,7 +93,7 @@ pub(super) struct Past<'a> {
     /// Local time.
     offsets: &'a Offsets,
     /// By bucket: the rows of the earlier days' hours, and how many hours these are.
-    buckets: BTreeMap<usize, (u64, u32)>,
+    buckets: Vec<(u64, u32)>,
 }
 
 /// A window's rows, and what is usual at its hours.
@@ -70,14 +110,14 @@ pub(super) struct Window {
 impl<'a> Past<'a> {
     /// What came before the window that ends at `end`; `None` where that is too little.
     pub(super) fn new(
-        rows: &'a BTreeMap<Timestamp, u64>,
+        rows: &'a Hourly,
         end: Timestamp,
         length: Length,
         offsets: &'a Offsets,
     ) -> Option<Self> {
         let hours = hours_of(length);
         // rows may have begun within their first hour
-        let first = *rows.keys().next()? + BLOCK;
+        let first = rows.first? + BLOCK;
         let behind = back(end, hours).millis_since(first) / Length::DAY.as_millis();
         let days = behind.min(DAYS_MAX);
         let mut past = Self {
@@ -91,16 +131,18 @@ impl<'a> Past<'a> {
                 Buckets::HourOfDay
             },
             offsets,
-            buckets: BTreeMap::new(),
+            buckets: vec![(0, 0); Buckets::HourOfDayWeekend.count()],
         };
         if days < DAYS_MIN {
             return None;
         }
         for day in 1..=days {
             for hour in past.hours_of(day) {
-                let (sum, count) = past.buckets.entry(past.bucket(hour)).or_default();
-                *sum += rows.get(&hour).copied().unwrap_or(0);
-                *count += 1;
+                let bucket = past.bucket(hour);
+                if let Some((sum, count)) = past.buckets.get_mut(bucket) {
+                    *sum += rows.at(hour);
+                    *count += 1;
+                }
             }
         }
         Some(past)
@@ -124,9 +166,9 @@ impl<'a> Past<'a> {
             kappa: 1.0,
         };
         for hour in self.hours_of(day) {
-            let own = self.rows.get(&hour).copied().unwrap_or(0);
+            let own = self.rows.at(hour);
             window.rows += own;
-            let bucket = self.buckets.get(&self.bucket(hour));
+            let bucket = self.buckets.get(self.bucket(hour));
             let (mut sum, mut count) = bucket.copied().unwrap_or_default();
             if day > 0 {
                 (sum, count) = (sum.saturating_sub(own), count.saturating_sub(1));
@@ -140,8 +182,7 @@ impl<'a> Past<'a> {
 
     /// Whether there is no row in all that is remembered.
     pub(super) fn is_empty(&self) -> bool {
-        let from = days_before(self.end, DAYS_MAX);
-        self.rows.range(from..self.end).next().is_none()
+        (1..=DAYS_MAX * HOURS_OF_DAY).all(|hours| self.rows.at(back(self.end, hours)) == 0)
     }
 
     /// How much such windows move by themselves.

@@ -30,9 +30,10 @@ fn fired(count: u32, last: u64, length: Length) -> Option<Arc<Alert>> {
     };
     let mut watched = Watched::default();
     let mut told = Vec::new();
-    let rows = days(count, last);
+    let end = hour(count * 24);
+    let rows = Hourly::new(days(count, last).iter(), (end, end));
     let key = crate::alert::scene::key("1");
-    let due = [(hour(count * 24), length)];
+    let due = [(end, length)];
     watched.judge(&due, (&rows, &Offsets::utc(), &key), &share, &mut told);
     told.pop().map(|(_, alert)| alert)
 }
@@ -84,6 +85,7 @@ fn half_of_the_rows_fire_and_a_tenth_is_critical() {
 fn nights_and_weekends_are_usual() {
     let utc = Offsets::utc();
     let rows: BTreeMap<_, _> = (0..28 * 24).map(|at| (hour(at), usual(at))).collect();
+    let rows = Hourly::new(rows.iter(), (hour(0), hour(28 * 24)));
     for end in 21 * 24..28 * 24 {
         for length in [Length::HOUR, Length::HOUR.times(6), Length::DAY] {
             let past = Past::new(&rows, hour(end), length, &utc).unwrap();
@@ -105,6 +107,7 @@ fn what_stays_away_by_habit_does_not_fire() {
     };
     let habit = |at: u32| u64::from(at % 72 != 12) * 1_000;
     let rows: BTreeMap<_, _> = (0..28 * 24).map(|at| (hour(at), habit(at))).collect();
+    let rows = Hourly::new(rows.iter(), (hour(0), hour(28 * 24)));
     let silent = (0..28 * 24).rev().find(|at| habit(*at) == 0).unwrap();
     let mut told = Vec::new();
     let due = [(hour(silent + 1), Length::HOUR)];
@@ -168,8 +171,9 @@ fn weekends_are_those_of_the_reference_s_time_zone() {
     let rows = |local: u32| if local / 24 % 7 >= 5 { 100 } else { 1_000 };
     let all: BTreeMap<_, _> = (0..21 * 24).map(|at| (hour(at + 5), rows(at))).collect();
     let (sunday, monday) = (hour(20 * 24 + 5 + 23), hour(21 * 24 + 5));
+    let counted = Hourly::new(all.iter(), (monday, monday));
     let usual = |offsets| {
-        let past = Past::new(&all, monday, Length::HOUR, offsets).unwrap();
+        let past = Past::new(&counted, monday, Length::HOUR, offsets).unwrap();
         past.window(0).usual
     };
     assert_eq!(all[&sunday], 100);

@@ -195,9 +195,14 @@ proptest! {
         edges.dedup_by(|a, b| *a == *b);
         edges.truncate(EDGES_MAX);
         let edges = Edges::new(edges).unwrap();
-        for x in edges.as_slice().iter().flat_map(|e| [e.next_down(), *e, e.next_up()]).chain([x]) {
-            let below = edges.as_slice().iter().filter(|edge| **edge < x).count();
-            prop_assert_eq!(edges.bin_of(x), below);
+        let near = edges.as_slice().iter().flat_map(|e| [e.next_down(), *e, e.next_up()]);
+        let numbers: Vec<f64> = near.chain([x, -0.0, f64::MAX, f64::MIN]).collect();
+        let at_once = edges.bins_of(&numbers);
+        prop_assert_eq!(at_once.len(), numbers.len());
+        for (x, bin) in numbers.iter().zip(at_once) {
+            let below = edges.as_slice().iter().filter(|edge| *edge < x).count();
+            prop_assert_eq!(edges.bin_of(*x), below);
+            prop_assert_eq!(usize::from(bin), below);
         }
     }
 

@@ -103,6 +103,16 @@ proptest! {
         close(there.williams, here.williams, 1e-12);
     }
 
+    /// G^2 <= bound, on the same degrees of freedom
+    #[test]
+    fn the_bound_is_a_bound((reference, current) in histograms()) {
+        let deviance = deviance(&reference, &current).unwrap();
+        let bound = deviance_bound(&reference, &current).unwrap();
+        prop_assert_eq!(bound.df, deviance.df);
+        prop_assert!(deviance.g2 <= bound.value);
+        prop_assert!(deviance.corrected().value <= bound.value);
+    }
+
     /// The textbook form, where floats suffice for it.
     #[test]
     fn the_deviance_is_its_definition(

@@ -146,4 +146,22 @@ proptest! {
         prop_assert!(here <= statistic.p_natural(natural(2.0)) * slack);
         prop_assert!(more.p_natural(natural(1.0)) <= here * slack);
     }
+
+    /// Stopping early changes no answer, and what is within reach has a larger p.
+    #[test]
+    fn a_level_is_passed_as_the_whole_integral_says(
+        (log_value, log_nu) in (-2.0..4.0_f64, -6.0..5.0_f64),
+        df in 1..120_usize,
+        tail_df in 2.0..16.0_f64,
+        log_level in -12.0..0.0_f64,
+    ) {
+        let statistic = ChiSquared { value: libm::pow(10.0, log_value), df };
+        let natural = Natural { nu: libm::pow(10.0, log_nu), tail_df };
+        let (p, level) = (statistic.p_natural(natural), libm::pow(10.0, log_level));
+        prop_assert_eq!(statistic.is_natural_at_most(natural, level), p <= level);
+        prop_assert!(statistic.is_natural_at_most(natural, p));
+        prop_assert!(p <= 0.0 || !statistic.is_natural_at_most(natural, p.next_down()));
+        let reach = ChiSquared::natural_reach(tail_df, level);
+        prop_assert!(statistic.value >= natural.nu * reach || p > level);
+    }
 }
