@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use super::admin::Place;
+use super::client::Place;
 use super::door::{Fate, Head};
+use super::given::Assigned;
 use super::place::{Below, judge_below};
-use super::rebalance::{Append, Assigned};
+use super::reader::Append;
 use crate::decode::Reject;
 use crate::delta::LastRecord;
 use crate::key::ChainKey;

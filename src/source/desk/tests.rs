@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::clock::Clock;
-use crate::config::Start;
+use crate::config::{OnTruncation, Start};
 use crate::decode::{FieldPaths, Limits, Plan};
 use crate::delta::{Delta, LastRecord};
 use crate::key::ChainKey;
 use crate::source::door::Head;
-use crate::source::health::Health;
 use crate::source::lane::Trouble;
+use crate::source::tolls::Tolls;
 use crate::source::place::Beginnings;
 use crate::statelog::record::Record as LogRecord;
 use crate::statelog::{AppendError, Failed};
@@ -150,9 +149,9 @@ impl Fold {
     }
 }
 
-fn common(door: &Arc<Door>, fold: &Arc<Mutex<Fold>>) -> Common {
+fn common(door: &Arc<Door>, fold: &Arc<Mutex<Fold>>) -> ReaderCommon {
     let log = Arc::clone(fold);
-    Common {
+    ReaderCommon {
         cluster: "c".into(),
         append: Arc::new(move |record: &LogRecord, _: &Failed| {
             let mut fold = log.lock().unwrap();
@@ -164,9 +163,9 @@ fn common(door: &Arc<Door>, fold: &Arc<Mutex<Fold>>) -> Common {
             Ok(())
         }),
         door: Arc::clone(door),
-        clock: Clock,
-        health: Arc::<Health>::default(),
-        beginnings: Arc::new(Beginnings::new(Start::Earliest, [])),
+        beginnings: Beginnings::new(Start::Earliest, []),
+        on_truncation: OnTruncation::Stop,
+        tolls: Tolls::default(),
     }
 }
 
@@ -235,7 +234,7 @@ fn naive() -> Counts {
 fn run(seed: u64) -> Fold {
     let door = shaped_door(100);
     let fold = Arc::new(Mutex::new(Fold::default()));
-    let (common, tolls) = (common(&door, &fold), Tolls::default());
+    let common = common(&door, &fold);
     let mut desk = desk(&door, 30);
     let mut client = Client {
         next: BTreeMap::new(),
@@ -282,11 +281,11 @@ fn run(seed: u64) -> Fold {
             3..=9 => {
                 fold.lock().unwrap().fold(&door, 2);
                 let fates = door.take_fates(WRITER);
-                desk.hear(fates, &common, &tolls);
+                desk.hear(fates, &common);
             }
             10..=14 => {
                 desk.look_at_shape(&door, now_ms);
-                desk.keep(&common, &tolls, now_ms);
+                desk.keep(&common, now_ms);
                 client.steer(&mut desk);
             }
             _ => client.deliver(&mut desk, random(3).cast_signed(), now_ms),

@@ -1,0 +1,69 @@
+//! The pipeline without a broker: the real readers and the real fold under a scheduler that does
+//! its worst, as a seed decides.
+//!
+//! Processes crash, sleep and go on as zombies; the group moves partitions without telling who had
+//! them; appends to the state log are delayed, lost, doubled, reordered, refused, too large, or
+//! said to have failed although they are there; its tail is cut off; replicas restart from old
+//! snapshots of a log that was trimmed; the topic has holes, loses its beginning to retention and
+//! single records to compaction, is cut, and is made anew. Afterwards each record must be counted
+//! once, in its pane, on every replica.
+//!
+//! ```text
+//! DRIFTD_SEED=1234 cargo test --test pipeline        one seed again, the one that a failure names
+//! DRIFTD_SEEDS=100000 cargo test --test pipeline     more of them
+//! ```
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at its first surprise"
+)]
+
+mod client;
+mod log;
+mod random;
+mod replica;
+mod topic;
+mod truth;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::world::{Wildness, World};
+
+/// Seeds that are run where nobody says otherwise.
+const SEEDS: u64 = 400;
+
+/// Steps of chaos in a run.
+const STEPS: usize = 350;
+
+fn run(seed: u64) -> Wildness {
+    let mut world = World::new(seed);
+    world.run(STEPS);
+    truth::check(&mut world);
+    world.wildness
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test is told which seeds to run")]
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().expect("a seed is a number"))
+}
+
+#[test]
+fn every_record_is_counted_once_whatever_happens() {
+    if let Some(seed) = number("DRIFTD_SEED") {
+        println!("seed {seed}: {:?}", run(seed));
+        return;
+    }
+    let seeds = number("DRIFTD_SEEDS").unwrap_or(SEEDS);
+    let mut sum = Wildness::default();
+    for seed in 0..seeds {
+        let run = catch_unwind(AssertUnwindSafe(|| run(seed)));
+        let run = run.unwrap_or_else(|_| panic!("again: DRIFTD_SEED={seed}"));
+        sum.add(&run);
+    }
+    println!("{seeds} seeds: {sum:?}");
+    sum.assert_wild(seeds);
+}
