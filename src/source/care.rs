@@ -6,7 +6,7 @@
 //! asking where all partitions begin and end, which are two requests a broker.
 
 use super::client::{Client, Place};
-use super::desk::Desk;
+use super::desk::{Desk, restart};
 use super::door::Head;
 use super::given::Assigned;
 use super::lane::{Lane, Stopped, Trouble};
@@ -57,6 +57,8 @@ pub(super) fn look_at_bounds(
             _ if lane.trouble == Some(Trouble::Changed) => {
                 truncated(common, client, lane, *low);
             }
+            // nothing is gone but what was read ahead of the counts
+            Bounds::Truncated if counted(common, lane) <= *end => restart(lane, common),
             Bounds::Truncated => truncated(common, client, lane, *low),
             Bounds::Lost(lost) => {
                 let chain = &lane.chain;
@@ -78,9 +80,15 @@ pub(super) fn look_at_bounds(
         // position and has grown again: what was counted is compared from the head on
         let whole = |lane: &&mut Lane| lane.stopped.is_none() && lane.trouble.is_none();
         for lane in desk.lanes.iter_mut().filter(whole) {
-            lane.restart(common.door.head(&lane.chain));
+            restart(lane, common);
         }
     }
+}
+
+/// Everything of a lane's partition below is counted, as far as the fold has come.
+fn counted(common: &ReaderCommon, lane: &Lane) -> i64 {
+    let head = common.door.head(&lane.chain);
+    head.map_or(lane.start(), |head| head.position)
 }
 
 /// Finds out which lanes are at the end where only the number of a partition was said.

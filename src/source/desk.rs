@@ -122,9 +122,15 @@ impl Desk {
             self.change_over(now_ms);
         }
         let at = self.find(arrived.topic, arrived.partition)?;
+        let pace = self.pace();
         let lane = self.lanes.get_mut(at)?;
         let bytes = arrived.value.unwrap_or_default();
         if !lane.admits(arrived.offset, || xxh3_64(bytes)) {
+            return None;
+        }
+        if lane.is_blocked(pace) {
+            // it is read again when there is room for it
+            lane.misplaced = true;
             return None;
         }
         let (router, tally) = (&mut self.router, lane.tally());
@@ -141,6 +147,14 @@ impl Desk {
             hash: xxh3_64(bytes),
         };
         lane.counted(seen, outcome, self.shape.pane, now_ms);
+        if lane.is_over(pace) && lane.writer.may_seal() {
+            self.attempts += 1;
+            let author = Author {
+                writer: self.writer,
+                attempt: self.attempts,
+            };
+            lane.seal(&self.router, author, now_ms);
+        }
         outcome.err()
     }
 
@@ -286,7 +300,7 @@ impl Desk {
 
 /// Begins a lane again from the head that the fold knows, or from its start where the fold has not
 /// met the genesis.
-fn restart(lane: &mut Lane, common: &ReaderCommon) {
+pub(super) fn restart(lane: &mut Lane, common: &ReaderCommon) {
     let head = common.door.head(&lane.chain);
     lane.restart(head);
     if head.is_none() {

@@ -151,6 +151,11 @@ impl Lane {
         self.chain.partition == partition && &*self.chain.topic == topic
     }
 
+    /// Where the chain begins while the fold does not know it.
+    pub(super) fn start(&self) -> i64 {
+        self.start
+    }
+
     /// The offset at which the client has to go on.
     pub(super) fn target(&self) -> i64 {
         self.remembered

@@ -22,6 +22,17 @@ pub(crate) struct Entry {
     pub(crate) record: Arc<Record>,
 }
 
+/// How a place of the log is known again: by the record before it.
+///
+/// The bytes of that record are not enough. A doubled append, or an anchor that two replicas write,
+/// has the same bytes, and after the tail was cut off the second one may come to stand where the
+/// first one stood, behind other records. It is stamped with another time then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Before {
+    pub(crate) digest: [u8; 32],
+    pub(crate) at: Timestamp,
+}
+
 /// A record on its way.
 #[derive(Debug)]
 struct Sent {
@@ -169,13 +180,14 @@ impl Log {
         self.history.get(at)
     }
 
-    /// The digest of the last record below `position`, where that can be read.
-    pub(crate) fn digest_before(&self, position: u64) -> Option<[u8; 32]> {
-        let at = self
-            .history
-            .partition_point(|entry| entry.position < position);
-        let entry = self.history.get(at.checked_sub(1)?)?;
-        (entry.position >= self.low).then_some(entry.digest)
+    /// The record right before `position`, where that can be read.
+    pub(crate) fn before(&self, position: u64) -> Option<Before> {
+        let before = position.checked_sub(1)?;
+        let entry = self.read(before)?;
+        (entry.position == before).then_some(Before {
+            digest: entry.digest,
+            at: entry.at,
+        })
     }
 
     /// An unclean election: the last records are gone.
@@ -193,12 +205,10 @@ impl Log {
         self.cuts.push(self.end);
     }
 
-    /// Whether a reader at `next`, who knows of `cuts` cuts, has read what is gone.
-    pub(crate) fn is_cut(&self, next: u64, cuts: usize) -> bool {
-        self.cuts
-            .get(cuts..)
-            .unwrap_or_default()
-            .iter()
-            .any(|end| next > *end)
+    /// Whether a reader at `next`, who knows of `cuts` cuts, has read what is gone, or has not read
+    /// what was trimmed.
+    pub(crate) fn is_lost(&self, next: u64, cuts: usize) -> bool {
+        let cuts = self.cuts.get(cuts..).unwrap_or_default();
+        next < self.low || cuts.iter().any(|end| next > *end)
     }
 }

@@ -16,9 +16,10 @@ use driftd::source::{
 };
 use driftd::statelog::Failed;
 use driftd::statelog::record::{Configuration, Record};
+use driftd::time::Timestamp;
 
 use crate::client::{Polled, SimClient};
-use crate::log::{Entry, Log};
+use crate::log::{Before, Entry, Log};
 use crate::random::Random;
 use crate::topic::{TOPIC, Topic};
 
@@ -27,14 +28,14 @@ use crate::topic::{TOPIC, Topic};
 pub(crate) struct Snapshot {
     /// The place after the last record folded.
     pub(crate) position: u64,
-    /// The digest of that record: a snapshot of another log is not used.
-    pub(crate) digest: [u8; 32],
+    /// That record: a snapshot of another log is not used.
+    before: Before,
     state: Fold,
 }
 
 impl Snapshot {
     pub(crate) fn is_of(&self, log: &Log) -> bool {
-        log.digest_before(self.position) == Some(self.digest)
+        log.before(self.position) == Some(self.before)
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) struct Process {
     /// No other process ever has it.
     pub(crate) id: u64,
     pub(crate) fold: Fold,
-    digest: [u8; 32],
+    before: Before,
     /// The first position not read yet.
     pub(crate) next: u64,
     cuts: usize,
@@ -87,7 +88,7 @@ pub(crate) struct Process {
 /// Why a process ends by itself.
 #[derive(Debug)]
 pub(crate) enum Ended {
-    /// The log was cut behind what it has read.
+    /// The log was cut behind what it has read, or trimmed before it was read.
     Cut,
     Fold(FoldError),
 }
@@ -108,7 +109,10 @@ impl Process {
         );
         let fresh = || Snapshot {
             position: 0,
-            digest: [0; 32],
+            before: Before {
+                digest: [0; 32],
+                at: Timestamp::MIN,
+            },
             state: Fold::new(config.clone()),
         };
         let snapshot = newest.unwrap_or_else(fresh);
@@ -138,7 +142,7 @@ impl Process {
         Self {
             id,
             next: snapshot.position,
-            digest: snapshot.digest,
+            before: snapshot.before,
             fold: snapshot.state,
             cuts: log.cuts.len(),
             end: log.end,
@@ -157,7 +161,7 @@ impl Process {
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             position: self.next,
-            digest: self.digest,
+            before: self.before,
             state: self.fold.clone(),
         }
     }
@@ -166,7 +170,7 @@ impl Process {
     pub(crate) fn fold_next(&mut self, random: &mut Random) -> Result<bool, Ended> {
         let read = {
             let log = self.around.log();
-            if log.is_cut(self.next, self.cuts) {
+            if log.is_lost(self.next, self.cuts) {
                 return Err(Ended::Cut);
             }
             self.cuts = log.cuts.len();
@@ -193,7 +197,11 @@ impl Process {
             },
             &mut effects,
         )?;
-        (self.next, self.digest) = (entry.position + 1, entry.digest);
+        self.next = entry.position + 1;
+        self.before = Before {
+            digest: entry.digest,
+            at: entry.at,
+        };
         for effect in effects.drain(..) {
             self.carry_out(effect);
         }

@@ -4,6 +4,9 @@
 //! Each record ever written has a minute-of-five of event and Kafka time to itself, so that the
 //! fold's panes say of each record how often it was counted, and one that was skipped never makes
 //! up for one that was counted twice.
+//!
+//! A partition that was cut has no holes from then on. What was counted is known by the last record
+//! of it, and a hole in its place, which in another log may be one of compaction, says nothing.
 
 use std::sync::Arc;
 
@@ -30,8 +33,8 @@ pub(crate) struct Written {
     pub(crate) at: Timestamp,
     pub(crate) value: Arc<[u8]>,
     pub(crate) rows: u64,
-    /// Which content of the partition it is of.
-    pub(crate) generation: u32,
+    /// How often its partition had been cut when it was written.
+    pub(crate) epoch: usize,
     pub(crate) gone: Option<Gone>,
 }
 
@@ -49,7 +52,6 @@ pub(crate) enum Gone {
 pub(crate) struct Partition {
     pub(crate) low: i64,
     pub(crate) end: i64,
-    pub(crate) generation: u32,
     /// In order of offset: those that can be read, as places of [`Topic::written`].
     readable: Vec<usize>,
     count: i64,
@@ -87,12 +89,12 @@ impl Topic {
     /// aborted transactions.
     pub(crate) fn produce(&mut self, partition: usize, random: &mut Random) {
         for _ in 0..=random.below(6) {
-            let generation = self.partitions[partition].generation;
+            let epoch = self.partitions[partition].epoch();
             let count = self.partitions[partition].count;
             if count >= RECORDS_MAX {
                 return;
             }
-            if random.one_in(5) {
+            if epoch == 0 && random.one_in(5) {
                 self.partitions[partition].end += 1 + random.offset(2);
             }
             let number = i32::try_from(partition).expect("few partitions");
@@ -106,7 +108,7 @@ impl Topic {
                 at,
                 value,
                 rows,
-                generation,
+                epoch,
                 gone: None,
             });
             home.readable.push(self.written.len() - 1);
@@ -134,7 +136,9 @@ impl Topic {
 
     /// Compaction takes single records.
     pub(crate) fn compact(&mut self, partition: usize, random: &mut Random) {
-        self.take(partition, Gone::Compaction, |_| random.one_in(8));
+        if self.partitions[partition].epoch() == 0 {
+            self.take(partition, Gone::Compaction, |_| random.one_in(8));
+        }
     }
 
     /// An unclean election: what is not below `end` is gone, and other records take its place.
@@ -151,7 +155,6 @@ impl Topic {
         self.take(partition, Gone::Cut, |_| true);
         let home = &mut self.partitions[partition];
         (home.low, home.end) = (0, 0);
-        home.generation += 1;
         home.cuts.push(-1);
     }
 

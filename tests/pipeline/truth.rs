@@ -9,7 +9,7 @@ use driftd::statelog::record::Record;
 use driftd::time::Timestamp;
 
 use crate::client::index;
-use crate::topic::{Gone, TOPIC, Topic, Written};
+use crate::topic::{Gone, Partition, TOPIC, Topic, Written};
 use crate::world::World;
 
 /// Counts by the pane of a record.
@@ -38,8 +38,10 @@ pub(crate) fn check(world: &mut World) {
         assert_eq!(chains[key].head, chain.head, "head of {key}");
     }
     assert_counts(first, &chains);
+    let stopped = world.stopped();
     for partition in 0..topic.partitions.len() {
-        assert_partition(&topic, partition, &chains, restarts);
+        let stopped = stopped.contains(&partition);
+        assert_partition(&topic, partition, &chains, (restarts, stopped));
     }
     let totals = first.topics.get(TOPIC).map(|topic| topic.totals.clone());
     let (wildness, totals) = (&mut world.wildness, totals.unwrap_or_default());
@@ -48,9 +50,7 @@ pub(crate) fn check(world: &mut World) {
     wildness.log_cuts = log.cuts.len() as u64;
     let is_anchor = |entry: &&crate::log::Entry| matches!(*entry.record, Record::Anchor(_));
     wildness.anchors = log.history.iter().filter(is_anchor).count() as u64;
-    let workers = world.processes.iter().flatten();
-    let workers = workers.flat_map(|process| &process.workers);
-    wildness.stopped = workers.map(|worker| worker.stopped().len() as u64).sum();
+    wildness.stopped = stopped.len() as u64;
 }
 
 /// The whole log from its first record, trimmed or not.
@@ -94,6 +94,12 @@ fn assert_same(one: &Fold, other: &Fold) {
             (mine.rows, mine.last_event, mine.last_seen),
             (theirs.rows, theirs.last_event, theirs.last_seen)
         );
+    }
+}
+
+impl Told {
+    fn counted(&self, record: &Written) -> u64 {
+        self.records.get(&record.at).copied().unwrap_or(0)
     }
 }
 
@@ -171,51 +177,65 @@ fn assert_partition(
     topic: &Topic,
     partition: usize,
     chains: &BTreeMap<ChainKey, Told>,
-    restarts: bool,
+    (restarts, stopped): (bool, bool),
 ) {
     let home = &topic.partitions[partition];
-    let of_partition = chains
-        .iter()
-        .filter(|(key, _)| index(key.partition) == partition);
-    let records: Vec<&Written> = topic
-        .written
-        .iter()
+    let is_of_partition = |key: &ChainKey| index(key.partition) == partition;
+    let of_partition = chains.iter().filter(|(key, _)| is_of_partition(key));
+    let written = topic.written.iter();
+    let records: Vec<&Written> = written
         .filter(|record| index(record.partition) == partition)
         .collect();
-    for (key, told) in of_partition.clone() {
+    let all: Vec<_> = of_partition.collect();
+    for (key, told) in &all {
         for record in &records {
-            let counted = told.records.get(&record.at).copied().unwrap_or(0);
+            let counted = told.counted(record);
             assert!(counted <= 1, "{counted} times on {key}: {record:?}");
             let rows = told.rows.get(&record.at).copied().unwrap_or(0);
             assert_eq!(rows, counted * record.rows, "rows of {record:?}");
         }
     }
-    let was_cut = home.epoch() > 0;
-    let [(_, told)] = of_partition.collect::<Vec<_>>()[..] else {
-        assert!(was_cut && restarts, "more than one chain, or none");
-        return;
+    // incarnations ascend, so the newest is the last
+    let [.., (_, newest)] = all.as_slice() else {
+        panic!("no chain of {home:?}");
     };
-    if was_cut {
-        return;
-    }
-    let counted = |record: &Written| told.records.contains_key(&record.at);
-    let is_of = |record: &Written| (told.start..told.head).contains(&record.offset);
+    assert!(all.len() == 1 || restarts, "{} chains", all.len());
     for record in &records {
-        assert!(!counted(record) || is_of(record), "counted: {record:?}");
-        let may_miss = record.gone.is_some() || record.offset < told.start;
-        assert!(counted(record) || may_miss, "skipped: {record:?}");
+        let counted: u64 = all.iter().map(|(_, told)| told.counted(record)).sum();
+        let since_last_cut = record.epoch == home.epoch();
+        assert!(counted <= 1 || !since_last_cut, "on two chains: {record:?}");
+        let may_miss = record.gone.is_some() || record.offset < newest.start;
+        let may_miss = may_miss || stopped;
+        assert!(newest.counted(record) > 0 || may_miss, "skipped: {record:?}");
     }
-    let retained = |record: &&&Written| record.gone == Some(Gone::Retention);
-    let missed = records.iter().filter(|record| is_of(record) && !counted(record));
-    let missed = missed.filter(retained).count() as u64;
-    let below = (home.low.min(told.head) - told.start).max(0).unsigned_abs();
+    if stopped {
+        let head = newest.head;
+        let is_cut = home.is_out_of_range(head, 0);
+        assert!(is_cut, "stopped, but all below {head} is as it was: {home:?}");
+    } else if home.epoch() == 0 {
+        assert_lost(home, &records, newest);
+    }
+}
+
+/// What retention took unread is `lost`, offsets without a record included.
+fn assert_lost(home: &Partition, records: &[&Written], told: &Told) {
+    let is_of = |record: &Written| (told.start..told.head).contains(&record.offset);
+    let missed = records.iter().filter(|record| {
+        record.gone == Some(Gone::Retention) && is_of(record) && told.counted(record) == 0
+    });
     let counted_below = records
         .iter()
-        .filter(|record| record.offset < home.low && counted(record))
-        .count() as u64;
+        .filter(|record| record.offset < home.low && told.counted(record) > 0);
+    let below = (home.low.min(told.head) - told.start)
+        .max(0)
+        .unsigned_abs();
+    let (least, most) = (
+        missed.count() as u64,
+        below - counted_below.count() as u64,
+    );
+    let lost = told.lost;
     assert!(
-        (missed..=below - counted_below).contains(&told.lost),
-        "{} lost, {missed} missed, of {below} offsets {counted_below} counted",
-        told.lost
+        (least..=most).contains(&lost),
+        "{lost} lost, not {least} to {most}"
     );
 }

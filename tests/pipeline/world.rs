@@ -4,7 +4,7 @@
 //! started again, and what the group took away is given up. In peace all must be counted soon.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
@@ -20,9 +20,6 @@ use crate::replica::{Ended, Process, Snapshot, Surroundings};
 use crate::topic::{PANE, Topic};
 
 const PARTITIONS_MAX: usize = 4;
-
-/// Snapshots that are kept.
-const SNAPSHOTS_MAX: usize = 3;
 
 /// Append times begin here, behind all events.
 const LOG_BEGINS: i64 = 1_701_000_000_000;
@@ -311,15 +308,8 @@ impl World {
         let snapshot = process.snapshot();
         self.snapshots.push(snapshot);
         self.snapshots.sort_by_key(|one| one.position);
-        let log = self.around.log();
-        let is_of = |one: &Snapshot| one.is_of(&log);
-        // one of a tail that was cut off takes nobody's place
-        if self.snapshots.iter().filter(|one| is_of(one)).count() > SNAPSHOTS_MAX
-            && let Some(oldest) = self.snapshots.iter().position(is_of)
-        {
-            drop(log);
-            self.snapshots.remove(oldest);
-        }
+        let low = self.around.log().low;
+        self.snapshots.retain(|one| one.position >= low);
     }
 
     /// What lies below the second-newest snapshot is not needed any more, but for the record before
@@ -458,6 +448,16 @@ impl World {
         }
     }
 
+    /// The partitions that are read no more.
+    pub(crate) fn stopped(&self) -> BTreeSet<usize> {
+        let owners = self.owners.iter().filter_map(|(partition, (place, worker))| {
+            let process = self.processes[*place].as_ref()?;
+            let stopped = process.workers[*worker].stopped();
+            stopped.contains_key(partition).then_some(index(*partition))
+        });
+        owners.collect()
+    }
+
     /// Whether all that can be read is counted, everywhere.
     fn is_settled(&self) -> bool {
         self.around.log().is_quiet() && self.unsettled().is_empty()
@@ -483,7 +483,12 @@ impl World {
                 !topic.fetch(index(*partition), head, 1).is_empty() || worker.reader.is_busy()
             });
             if left || !worker.client.reads(*partition) {
-                open += &format!("partition {partition} head {head:?}; ");
+                let status = worker.reader.status();
+                let status = status.iter().find(|one| one.partition == *partition);
+                let reads = worker.client.reads(*partition);
+                open += &format!(
+                    "partition {partition} head {head:?}, its client reads it: {reads}, {status:?}; "
+                );
             }
         }
         if self.owners.len() < topic.partitions.len() {
