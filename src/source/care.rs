@@ -69,6 +69,7 @@ pub(super) fn look_at_bounds(
             Bounds::Within if lane.target() < *low => lane.forget(),
             Bounds::Within => {}
         }
+        lane.trouble.take_if(|trouble| *trouble == Trouble::Short);
     }
     if explained < resets {
         tracing::warn!(
@@ -94,8 +95,7 @@ fn counted(common: &ReaderCommon, lane: &Lane) -> i64 {
 /// Finds out which lanes are at the end where only the number of a partition was said.
 pub(super) fn look_at_ends(client: &impl Client, desk: &mut Desk) {
     let maybe = desk.lanes.iter().filter(|lane| lane.maybe_end.is_some());
-    let questions: Vec<(Place, Start)> =
-        maybe.map(|lane| (lane.place(), Start::Latest)).collect();
+    let questions: Vec<(Place, Start)> = maybe.map(|lane| (lane.place(), Start::Latest)).collect();
     if questions.is_empty() {
         return;
     }

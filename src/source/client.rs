@@ -141,10 +141,12 @@ impl Client for BaseConsumer<Group> {
         let answers = answers
             .inspect_err(|error| tracing::warn!(%error, "offsets cannot be found, retrying"))
             .ok()?;
-        let known = answers.into_iter().filter_map(|(place, answer)| match answer {
-            Offset::Offset(offset) => Some((place, offset)),
-            _ => None,
-        });
+        let known = answers
+            .into_iter()
+            .filter_map(|(place, answer)| match answer {
+                Offset::Offset(offset) => Some((place, offset)),
+                _ => None,
+            });
         Some(known.collect())
     }
 }

@@ -178,7 +178,7 @@ impl Desk {
         let is_of = |lane: &&mut Lane| lane.chain.partition == partition && !lane.misplaced;
         let mut of_number: Vec<&mut Lane> = self.lanes.iter_mut().filter(is_of).collect();
         match of_number.as_mut_slice() {
-            [lane] => lane.at_end = true,
+            [lane] => lane.ended(),
             lanes => {
                 for lane in lanes.iter_mut().filter(|lane| !lane.at_end) {
                     lane.maybe_end.get_or_insert_with(MaybeEnd::default);

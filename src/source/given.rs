@@ -140,23 +140,25 @@ impl Given {
         } else {
             client.ask(unknown).unwrap_or_default()
         };
-        let begun = starts.into_iter().filter_map(|((topic, partition), start)| {
-            let chain = ChainKey {
-                shard: 0,
-                cluster: Arc::clone(&self.common.cluster),
-                topic,
-                incarnation: 0,
-                partition,
-            };
-            self.common.genesis(&chain, start).then(|| {
-                tracing::info!(%chain, start, "a chain begins");
-                let head = Head {
-                    position: start,
-                    last_record: None,
+        let begun = starts
+            .into_iter()
+            .filter_map(|((topic, partition), start)| {
+                let chain = ChainKey {
+                    shard: 0,
+                    cluster: Arc::clone(&self.common.cluster),
+                    topic,
+                    incarnation: 0,
+                    partition,
                 };
-                Assigned { chain, head }
-            })
-        });
+                self.common.genesis(&chain, start).then(|| {
+                    tracing::info!(%chain, start, "a chain begins");
+                    let head = Head {
+                        position: start,
+                        last_record: None,
+                    };
+                    Assigned { chain, head }
+                })
+            });
         begun.collect()
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct SimClient {
     random: RefCell<Random>,
     /// In peace, nothing is refused.
     pub(crate) peace: bool,
+    /// Whether it forgets, at a seek, what it has fetched.
+    pub(crate) forgets: bool,
 }
 
 impl SimClient {
@@ -50,6 +52,7 @@ impl SimClient {
             assigned: RefCell::default(),
             random: RefCell::new(random),
             peace: false,
+            forgets: true,
         }
     }
 
@@ -80,11 +83,14 @@ impl SimClient {
 
     fn begin(&self, partition: i32, position: i64) {
         let epoch = self.topic.borrow().partitions[index(partition)].epoch();
-        self.assigned.borrow_mut().insert(
+        let mut assigned = self.assigned.borrow_mut();
+        let before = assigned.remove(&partition).filter(|_| !self.forgets);
+        assigned.insert(
             partition,
             Fetching {
                 position,
                 epoch,
+                fetched: before.map(|before| before.fetched).unwrap_or_default(),
                 ..Fetching::default()
             },
         );

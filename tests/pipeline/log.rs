@@ -2,6 +2,7 @@
 //! reported as failed although they are not, or be in a tail that an unclean election cuts off.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use driftd::statelog::record::Record;
@@ -101,9 +102,7 @@ impl Log {
             _ if full => return Err(AppendError::Full),
             _ => {}
         }
-        self.appends += 1;
-        let mut digest = [0; 32];
-        digest[..8].copy_from_slice(&self.appends.to_le_bytes());
+        let digest = self.digest(record);
         let record = Arc::new(self.coded(record));
         let lost = self.chance(8);
         let reported = self.chance(if lost { 2 } else { 10 });
@@ -118,6 +117,19 @@ impl Log {
             });
         }
         Ok(())
+    }
+
+    /// The same for the same bytes: no two deltas are alike, other records may be.
+    fn digest(&mut self, record: &Record) -> [u8; 32] {
+        self.appends += 1;
+        let mut hasher = DefaultHasher::new();
+        match record {
+            Record::Delta(_) => self.appends.hash(&mut hasher),
+            other => other.to_bytes().expect("it has bytes").hash(&mut hasher),
+        }
+        let mut digest = [0; 32];
+        digest[..8].copy_from_slice(&hasher.finish().to_le_bytes());
+        digest
     }
 
     fn coded(&self, record: &Record) -> Record {
@@ -149,8 +161,8 @@ impl Log {
             return;
         }
         // positions ascend with holes; some are large, so that anchors come
-        if !self.peace && self.random.one_in(6) {
-            self.end += self.random.below(1_500);
+        if self.chance(4) {
+            self.end += self.random.below(5_000);
         }
         self.history.push(Entry {
             position: self.end,

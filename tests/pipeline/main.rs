@@ -29,23 +29,34 @@ mod truth;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 
+use crate::replica::Broken;
 use crate::world::{Wildness, World};
 
 /// Seeds that are run where nobody says otherwise.
 const SEEDS: u64 = 400;
 
+/// Seeds in which a broken rule must be noticed.
+const BROKEN_SEEDS: u64 = 1_000;
+
 /// Steps of chaos in a run.
 const STEPS: usize = 350;
 
-fn run(seed: u64) -> Wildness {
-    let mut world = World::new(seed);
+/// Panics are silenced by one test, which the other must not be.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn run(seed: u64, broken: Option<Broken>) -> Wildness {
+    let mut world = World::new(seed, broken);
     world.run(STEPS);
     truth::check(&mut world);
     world.wildness
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test is told which seeds to run")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test is told which seeds to run"
+)]
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().expect("a seed is a number"))
@@ -53,14 +64,15 @@ fn number(variable: &str) -> Option<u64> {
 
 #[test]
 fn every_record_is_counted_once_whatever_happens() {
+    let _turn = TURN.lock();
     if let Some(seed) = number("DRIFTD_SEED") {
-        println!("seed {seed}: {:?}", run(seed));
+        println!("seed {seed}: {:?}", run(seed, None));
         return;
     }
     let seeds = number("DRIFTD_SEEDS").unwrap_or(SEEDS);
     let (mut sum, mut failed) = (Wildness::default(), Vec::new());
     for seed in 0..seeds {
-        match catch_unwind(AssertUnwindSafe(|| run(seed))) {
+        match catch_unwind(AssertUnwindSafe(|| run(seed, None))) {
             Ok(run) => sum.add(&run),
             Err(_) => failed.push(seed),
         }
@@ -73,4 +85,34 @@ fn every_record_is_counted_once_whatever_happens() {
     );
     println!("{seeds} seeds: {sum:?}");
     sum.assert_wild(seeds);
+}
+
+/// The checks bite: each rule that is broken on purpose is noticed in some run.
+#[test]
+fn a_broken_rule_is_noticed() {
+    let _turn = TURN.lock();
+    if number("DRIFTD_SEED").is_some() {
+        return;
+    }
+    let told = std::panic::take_hook();
+    // these panics are what is looked for
+    std::panic::set_hook(Box::new(|_| {}));
+    let unnoticed: Vec<Broken> = [
+        Broken::From,
+        Broken::Fate,
+        Broken::Reader,
+        Broken::Snapshot,
+        Broken::Before,
+        Broken::Seek,
+    ]
+    .into_iter()
+    .filter(|broken| {
+        let fails = |seed| catch_unwind(|| run(seed, Some(*broken))).is_err();
+        let first = (0..BROKEN_SEEDS).find(|seed| fails(*seed));
+        println!("{broken:?} is noticed with seed {first:?}");
+        first.is_none()
+    })
+    .collect();
+    std::panic::set_hook(told);
+    assert!(unnoticed.is_empty(), "not noticed: {unnoticed:?}");
 }

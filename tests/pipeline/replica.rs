@@ -34,14 +34,39 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn is_of(&self, log: &Log) -> bool {
-        log.before(self.position) == Some(self.before)
+    pub(crate) fn is_of(&self, log: &Log, broken: Option<Broken>) -> bool {
+        let before = log.before(self.position);
+        match broken {
+            Some(Broken::Snapshot) => self.position <= log.end && self.position > log.low,
+            Some(Broken::Before) => {
+                before.is_some_and(|before| before.digest == self.before.digest)
+            }
+            _ => before == Some(self.before),
+        }
     }
+}
+
+/// A rule that this run does not keep, so that it must be seen to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// A delta counts wherever it starts.
+    From,
+    /// A worker is told that all its attempts were accepted.
+    Fate,
+    /// A replica goes on although the log was cut or trimmed under it.
+    Reader,
+    /// A snapshot is used whatever log it is of.
+    Snapshot,
+    /// A snapshot is known by the bytes of the record before it, whenever that was appended.
+    Before,
+    /// A client delivers after a seek what it had fetched before.
+    Seek,
 }
 
 /// What all processes of a run share.
 #[derive(Debug, Clone)]
 pub(crate) struct Surroundings {
+    pub(crate) broken: Option<Broken>,
     pub(crate) topic: Rc<RefCell<Topic>>,
     pub(crate) log: Arc<Mutex<Log>>,
     pub(crate) start: Start,
@@ -102,7 +127,11 @@ impl Process {
         snapshots: &[Snapshot],
     ) -> Self {
         let log = around.log();
-        let newest = snapshots.iter().rev().find(|one| one.is_of(&log)).cloned();
+        let newest = snapshots.iter().rev();
+        let newest = newest
+            .clone()
+            .find(|one| one.is_of(&log, around.broken))
+            .cloned();
         assert!(
             newest.is_some() || log.low == 0,
             "trimmed below every snapshot that can be used"
@@ -170,7 +199,8 @@ impl Process {
     pub(crate) fn fold_next(&mut self, random: &mut Random) -> Result<bool, Ended> {
         let read = {
             let log = self.around.log();
-            if log.is_lost(self.next, self.cuts) {
+            let is_blind = self.around.broken == Some(Broken::Reader);
+            if !is_blind && log.is_lost(self.next, self.cuts) {
                 return Err(Ended::Cut);
             }
             self.cuts = log.cuts.len();
@@ -188,12 +218,19 @@ impl Process {
 
     fn fold_one(&mut self, entry: &Entry) -> Result<(), FoldError> {
         let mut effects = std::mem::take(&mut self.effects);
+        let mut record = (*entry.record).clone();
+        if self.around.broken == Some(Broken::From)
+            && let Record::Delta(delta) = &mut record
+            && let Some(chain) = self.fold.chains.get(&delta.chain)
+        {
+            delta.from = chain.head;
+        }
         self.fold.apply(
             Input {
                 position: entry.position,
                 append_time: entry.at,
                 digest: entry.digest,
-                record: (*entry.record).clone(),
+                record,
             },
             &mut effects,
         )?;
@@ -229,7 +266,10 @@ impl Process {
                 writer,
                 attempt,
                 accepted,
-            } => door.fate(writer, attempt, &chain, accepted),
+            } => {
+                let accepted = accepted || self.around.broken == Some(Broken::Fate);
+                door.fate(writer, attempt, &chain, accepted);
+            }
             Effect::Layouts => self.set_layouts(),
             Effect::Anchor(anchor) if self.is_ready() => {
                 let record = Record::Anchor(anchor);
@@ -267,9 +307,11 @@ impl Process {
             let writer = random.next();
             let reader = Reader::new(common, decoder, writer, size).expect("layouts are set");
             let topic = Rc::clone(&self.around.topic);
+            let mut client = SimClient::new(topic, Random::new(random.next()));
+            client.forgets = self.around.broken != Some(Broken::Seek);
             self.workers.push(Worker {
                 reader,
-                client: SimClient::new(topic, Random::new(random.next())),
+                client,
                 given: Given::new(Arc::clone(&self.common)),
             });
         }

@@ -206,12 +206,18 @@ fn assert_partition(
         assert!(counted <= 1 || !since_last_cut, "on two chains: {record:?}");
         let may_miss = record.gone.is_some() || record.offset < newest.start;
         let may_miss = may_miss || stopped;
-        assert!(newest.counted(record) > 0 || may_miss, "skipped: {record:?}");
+        assert!(
+            newest.counted(record) > 0 || may_miss,
+            "skipped: {record:?}"
+        );
     }
     if stopped {
         let head = newest.head;
         let is_cut = home.is_out_of_range(head, 0);
-        assert!(is_cut, "stopped, but all below {head} is as it was: {home:?}");
+        assert!(
+            is_cut,
+            "stopped, but all below {head} is as it was: {home:?}"
+        );
     } else if home.epoch() == 0 {
         assert_lost(home, &records, newest);
     }
@@ -226,13 +232,8 @@ fn assert_lost(home: &Partition, records: &[&Written], told: &Told) {
     let counted_below = records
         .iter()
         .filter(|record| record.offset < home.low && told.counted(record) > 0);
-    let below = (home.low.min(told.head) - told.start)
-        .max(0)
-        .unsigned_abs();
-    let (least, most) = (
-        missed.count() as u64,
-        below - counted_below.count() as u64,
-    );
+    let below = (home.low.min(told.head) - told.start).max(0).unsigned_abs();
+    let (least, most) = (missed.count() as u64, below - counted_below.count() as u64);
     let lost = told.lost;
     assert!(
         (least..=most).contains(&lost),
