@@ -135,3 +135,6 @@ fn truncated(common: &ReaderCommon, client: &impl Client, lane: &mut Lane, low: 
         lane.change();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,15 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use driftd::config::{OnTruncation, Start};
+use driftd::decode::Value;
+use driftd::key::{ModelKey, Name, Role, UNVERSIONED};
+use driftd::layout::LooseCounts;
+use driftd::reference::artifact::to_bytes;
+use driftd::reference::learn::{LooseSeries, learn};
+use driftd::reference::{Header, ReferenceRole};
 use driftd::statelog::Failed;
 use driftd::statelog::record::{Alerting, Configuration, Record};
 use driftd::time::{Length, Timestamp};
@@ -93,6 +99,8 @@ pub(crate) struct World {
     snapshots: Vec<Snapshot>,
     /// Whether the topic may be cut and made anew in this run.
     topic_is_cut: bool,
+    /// Whether references are activated in this run.
+    activates: bool,
     pub(crate) wildness: Wildness,
 }
 
@@ -126,6 +134,7 @@ impl World {
         let places = 1 + random.index(3);
         Self {
             topic_is_cut: random.one_in(4),
+            activates: random.one_in(6),
             random,
             around,
             config: configuration(0),
@@ -166,7 +175,7 @@ impl World {
             77..82 => self.rebalance(),
             82..84 => self.tell_zombie(),
             84..91 => self.boot(place),
-            91 => self.sleep(place),
+            91 => self.suspend(place),
             92 => self.crash(place),
             93 => self.stop(place),
             94 | 95 => self.snapshot(place),
@@ -289,7 +298,7 @@ impl World {
     }
 
     /// Stopped for a while and going on as if nothing had been.
-    fn sleep(&mut self, place: usize) {
+    fn suspend(&mut self, place: usize) {
         let until = self.now_ms + self.random.below(60_000);
         if let Some(process) = self.awake(place) {
             process.asleep_until_ms = until;
@@ -399,11 +408,15 @@ impl World {
         }
     }
 
-    /// Another configuration: layouts and panes are set anew everywhere.
+    /// Another configuration, or another reference: layouts are set anew everywhere.
     fn configure(&mut self, place: usize) {
-        let (id, minutes) = (self.started, self.random.below(5));
+        let (id, pick) = (self.started, self.random.below(5));
         if self.awake(place).is_some_and(|process| process.is_ready()) {
-            let record = Record::Configure(Box::new(configuration(minutes)));
+            let record = if self.activates && pick < 3 {
+                ARTIFACTS[usize::from(pick > 0)].clone()
+            } else {
+                Record::Configure(Box::new(configuration(pick)))
+            };
             // one that is not appended changes nothing
             drop(self.around.log().send(id, &record, &Failed::default()));
         }
@@ -521,6 +534,29 @@ enum Unsettled {
     Replica,
     /// A partition, and how far it is counted.
     Partition(i32, Option<i64>),
+}
+
+/// Two references of the model `m0`, of different layouts.
+static ARTIFACTS: LazyLock<[Record; 2]> = LazyLock::new(|| [artifact(13), artifact(40)]);
+
+fn artifact(numbers: u32) -> Record {
+    let name = |name| Name::new(name).expect("it is a name");
+    let (model, version) = (name("m0"), name(UNVERSIONED));
+    let header = Header::new(model.clone(), version.clone(), ReferenceRole::Training);
+    let (mut x, mut c) = (LooseCounts::default(), LooseCounts::default());
+    for number in 0..numbers {
+        x.add(Value::Number(number.into()), 50);
+        c.add(Value::Text(["k0", "k1"][usize::from(number % 3 == 0)]), 50);
+    }
+    let rows = u64::from(numbers) * 50;
+    let of = |series: &str| (Role::Feature, Box::from(series));
+    let series = LooseSeries::from([(of("x"), x), (of("c"), c)]);
+    let reference = learn(Header { rows, ..header }, [rows, 0, 0, 0], &series);
+    Record::Activate {
+        key: ModelKey::new(model, version),
+        artifact: to_bytes(&reference.expect("it is a reference")),
+        natural: Vec::new(),
+    }
 }
 
 /// What differs between the configurations of a run is how late rows may be.

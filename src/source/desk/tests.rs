@@ -405,3 +405,42 @@ fn the_end_of_a_number_is_the_end_of_its_only_lane() {
     let open = Some(MaybeEnd::default());
     assert_eq!(maybe, [(false, open), (true, None), (false, open)]);
 }
+
+/// However many records come between two looks at everything else: a state log that takes one
+/// record at a time gets one at a time, and what cannot be finished is read again.
+#[test]
+fn a_delta_ends_at_its_bound_between_two_looks() {
+    let door = shaped_door(10);
+    let mut desk = desk(&door, 100);
+    let head = Head {
+        position: 0,
+        last_record: None,
+    };
+    desk.assigned(&Assigned {
+        chain: chain(0),
+        head,
+    });
+    let read = |desk: &mut Desk, offsets: std::ops::Range<i64>| {
+        for offset in offsets {
+            let value = value(0, offset);
+            let arrived = Arrived {
+                topic: TOPIC,
+                partition: 0,
+                offset,
+                timestamp: None,
+                value: Some(&value),
+            };
+            desk.record(&arrived, 0);
+        }
+        let lane = &desk.lanes[0];
+        (lane.writer.tail(), lane.writer.read(), lane.misplaced)
+    };
+    assert_eq!(read(&mut desk, 0..2), (0, 2, false), "far from its bound");
+    desk.finish(0);
+    assert!(desk.lanes[0].cut(), "two records were too large");
+    desk.lanes[0].restart(Some(head));
+    desk.lanes[0].misplaced = false;
+    // [0, 1) is sealed, [1, 2) is tallied, and the rest is left to be read again
+    assert_eq!(read(&mut desk, 0..9), (1, 2, true));
+    assert_eq!(desk.lanes[0].target(), 2);
+}
