@@ -12,7 +12,9 @@
 //! that Kafka hands the partitions to. Exactness does not depend on who reads what. A worker that
 //! was believed dead, or two that read the same partition for a while, append deltas from the same
 //! head, and the fold counts one of them; the other worker reads again. The rules are in
-//! [`crate::statelog::chain`], where reading begins in `place`, what a partition needs in `lane`.
+//! [`crate::statelog::chain`], where reading begins in `given` and `place`, what a partition needs
+//! in `lane`. All that is decided is in a [`Reader`], which knows nothing of threads, clocks and
+//! librdkafka: those are in `worker`, `rebalance` and behind [`Client`].
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -266,7 +266,10 @@ fn files_say_first_what_they_are() {
 #[test]
 fn lines_are_ascii_and_short() {
     let mut faults = Faults::default();
-    let mut paths = files(&["src", "tests", "benches", "fuzz"], &["rs", "py", "sh", "toml"]);
+    let mut paths = files(
+        &["src", "tests", "benches", "fuzz"],
+        &["rs", "py", "sh", "toml"],
+    );
     paths.extend(files(&[".ci"], &[]));
     for path in paths {
         for (line, text) in read(&path).unwrap_or_default().lines().enumerate() {

@@ -28,7 +28,8 @@ mod topic;
 mod truth;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::num::NonZero;
+use std::panic::catch_unwind;
 use std::sync::Mutex;
 
 use crate::replica::Broken;
@@ -62,6 +63,30 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().expect("a seed is a number"))
 }
 
+/// Runs all seeds, on all cores: what went on, and the seeds that fail, by core.
+fn run_all(seeds: u64) -> Vec<(Wildness, Vec<u64>)> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let of_core = |first: usize| {
+        let (mut sum, mut failed) = (Wildness::default(), Vec::new());
+        for seed in (first as u64..seeds).step_by(cores) {
+            match catch_unwind(|| run(seed, None)) {
+                Ok(run) => sum.add(&run),
+                Err(_) => failed.push(seed),
+            }
+        }
+        (sum, failed)
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores)
+            .map(|first| scope.spawn(move || of_core(first)))
+            .collect();
+        let ended = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended
+            .map(|ended| ended.expect("panics are caught"))
+            .collect()
+    })
+}
+
 #[test]
 fn every_record_is_counted_once_whatever_happens() {
     let _turn = TURN.lock();
@@ -71,12 +96,11 @@ fn every_record_is_counted_once_whatever_happens() {
     }
     let seeds = number("DRIFTD_SEEDS").unwrap_or(SEEDS);
     let (mut sum, mut failed) = (Wildness::default(), Vec::new());
-    for seed in 0..seeds {
-        match catch_unwind(AssertUnwindSafe(|| run(seed, None))) {
-            Ok(run) => sum.add(&run),
-            Err(_) => failed.push(seed),
-        }
+    for (run, failing) in run_all(seeds) {
+        sum.add(&run);
+        failed.extend(failing);
     }
+    failed.sort_unstable();
     let shown = &failed[..failed.len().min(20)];
     assert!(
         failed.is_empty(),
