@@ -12,7 +12,9 @@
 //! that Kafka hands the partitions to. Exactness does not depend on who reads what. A worker that
 //! was believed dead, or two that read the same partition for a while, append deltas from the same
 //! head, and the fold counts one of them; the other worker reads again. The rules are in
-//! [`crate::statelog::chain`], where reading begins in `place`, what a partition needs in `lane`.
+//! [`crate::statelog::chain`], where reading begins in `given` and `place`, what a partition needs
+//! in `lane`. All that is decided is in a [`Reader`], which knows nothing of threads, clocks and
+//! librdkafka: those are in `worker`, `rebalance` and behind [`Client`].
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,33 +30,38 @@ use crate::time::Length;
 
 pub mod admin;
 mod care;
+mod client;
 mod desk;
 mod door;
 mod ends;
 mod error;
+mod given;
 mod health;
 mod lane;
 mod place;
+mod reader;
 mod rebalance;
 mod reject;
 mod status;
 mod tolls;
 mod worker;
 
+pub use self::client::{Client, Place};
+pub use self::desk::{Arrived, DeskSize};
 pub use self::door::{Door, FATES_MAX, Head};
 pub use self::error::SourceError;
+pub use self::given::Given;
 pub use self::lane::Stopped;
+pub use self::place::Beginnings;
+pub use self::reader::{Append, Reader, ReaderCommon};
 pub use self::status::{PartitionStatus, Watch};
-pub use self::tolls::Counters;
+pub use self::tolls::{Counters, Tolls};
 
 use self::admin::{TopicInfo, asking, check_topics};
-use self::desk::{Desk, DeskSize};
 use self::door::lock;
 use self::ends::look;
 use self::health::Health;
-use self::place::Beginnings;
 use self::reject::DeadLetters;
-use self::tolls::Tolls;
 use self::worker::{Shared, Worker};
 
 /// How long the brokers may take to say that the topics are there when a source starts.
@@ -133,7 +140,7 @@ impl Source {
     /// Finishes what is tallied, waits for its fate for up to `timeout`, and leaves the group. The
     /// fold has to go on meanwhile, or there is no fate to wait for.
     pub fn stop(mut self, timeout: Duration) {
-        let until = self.shared.common.clock.instant() + timeout;
+        let until = self.shared.clock.instant() + timeout;
         *lock(&self.shared.stop_by) = Some(until);
         self.shared.stop.store(true, Ordering::Release);
         for thread in self.threads.drain(..) {
@@ -155,12 +162,12 @@ impl Source {
 
     /// How many rejected records could not be copied so far; to be read at any time.
     pub fn dead_letters_failed(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.shared.tolls.dead_letters_failed)
+        Arc::clone(&self.shared.common.tolls.dead_letters_failed)
     }
 
     /// What it has cost so far to be exact.
     pub fn counters(&self) -> Counters {
-        self.shared.tolls.read()
+        self.shared.common.tolls.read()
     }
 }
 
@@ -209,7 +216,7 @@ fn share(
             door.knows(&cluster, &info.topic),
         )
     };
-    let beginnings = Arc::new(Beginnings::new(source.start, topics.iter().map(of)));
+    let beginnings = Beginnings::new(source.start, topics.iter().map(of));
     let health = Arc::<Health>::default();
     let tolls = Tolls::default();
     let dead_letters = source
@@ -218,48 +225,41 @@ fn share(
         .map(|topic| DeadLetters::new(kafka, topic, Arc::clone(&tolls.dead_letters_failed)))
         .transpose()?;
     Ok(Shared {
-        common: rebalance::Common {
+        common: Arc::new(ReaderCommon {
             cluster,
             append: Arc::new(move |record, failed| appender.append(record, failed)),
             door,
-            clock,
-            health,
             beginnings,
-        },
+            on_truncation: source.on_truncation,
+            tolls,
+        }),
+        clock,
+        health,
         kafka: kafka.clone(),
         topics: source.topics.clone(),
         group: source.group.clone(),
         workers: source.workers.max(1),
-        on_truncation: source.on_truncation,
         dead_letters,
-        tolls,
         stop: AtomicBool::new(false),
         stop_by: Mutex::new(None),
     })
 }
 
-/// A worker with an empty desk.
+/// A worker that has read nothing.
 fn prepare(
     source: &config::Source,
     shared: &Arc<Shared>,
     flush_ms: u64,
 ) -> Result<Worker, SourceError> {
-    let (writer, door) = (new_writer(), &shared.common.door);
     let decoder = Decoder::new(Plan::new(&source.fields)?, source.decode.clone());
-    let names_max = source.decode.names_max;
     let size = DeskSize {
-        names_max,
+        names_max: source.decode.names_max,
         flush_ms,
         workers: shared.workers,
     };
-    let desk = Desk::new(decoder, door, writer, size).ok_or(SourceError::NoLayouts)?;
-    door.open(writer);
-    Ok(Worker::new(
-        Arc::clone(shared),
-        desk,
-        writer,
-        Arc::default(),
-    ))
+    let reader = Reader::new(Arc::clone(&shared.common), decoder, new_writer(), size)
+        .ok_or(SourceError::NoLayouts)?;
+    Ok(Worker::new(Arc::clone(shared), reader))
 }
 
 /// A number that no other start of any worker has: 64 random bits.

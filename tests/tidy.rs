@@ -289,7 +289,7 @@ fn crates_are_named_only_where_they_belong() {
 #[test]
 fn files_say_first_what_they_are() {
     let mut faults = Faults::default();
-    for path in files(&["src", "tests", "benches"], &["rs"]) {
+    for path in files(&["src", "tests", "benches", "fuzz"], &["rs"]) {
         if !read(&path).is_some_and(|text| text.starts_with("//! ")) {
             faults.add(&path, 1, "the file does not begin with `//! `");
         }
@@ -300,7 +300,10 @@ fn files_say_first_what_they_are() {
 #[test]
 fn lines_are_ascii_and_short() {
     let mut faults = Faults::default();
-    let mut paths = files(&["src", "tests", "benches"], &["rs", "py", "sh", "toml"]);
+    let mut paths = files(
+        &["src", "tests", "benches", "fuzz"],
+        &["rs", "py", "sh", "toml"],
+    );
     paths.extend(files(&[".ci"], &[]));
     for path in paths {
         for (line, text) in read(&path).unwrap_or_default().lines().enumerate() {

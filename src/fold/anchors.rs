@@ -73,11 +73,17 @@ impl Fold {
         effects.push(Effect::Anchor(anchor));
     }
 
+    /// An anchor of the place that the fold remembers must agree with it.
+    ///
+    /// One that has another record there is of a tail that an unclean election cut off before
+    /// others read it, and says nothing of this log. The time belongs to that comparison: a record
+    /// appended again has the same bytes, but is stamped anew.
     pub(super) fn check(&self, anchor: &Anchor) -> Result<(), FoldError> {
+        let place = |anchor: &Anchor| (anchor.position, anchor.digest, anchor.log_time);
         let mine = self
             .anchors
             .iter()
-            .find(|mine| mine.position == anchor.position);
+            .find(|mine| place(mine) == place(anchor));
         if mine.is_some_and(|mine| mine != anchor) {
             return Err(FoldError::Diverged {
                 position: anchor.position,

@@ -272,6 +272,19 @@ fn an_anchor_that_disagrees_stops_the_fold() {
     log.append(Record::Anchor(anchor.clone()));
     let mut other = anchor;
     other.heads.insert(chain(0), 8);
+    // of a tail that was cut off: another record stood there, or the same, appended at another time
+    for of_another_log in [
+        Anchor {
+            digest: [1; 32],
+            ..other.clone()
+        },
+        Anchor {
+            log_time: other.log_time + Length::SECOND,
+            ..other.clone()
+        },
+    ] {
+        log.append(Record::Anchor(of_another_log));
+    }
     let record = Record::Anchor(other);
     let append_time = Timestamp::EPOCH;
     let input = Input {

@@ -274,7 +274,7 @@ pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
 }
 
 /// A partition of a topic.
-pub(super) type Place = (Arc<str>, i32);
+pub type Place = (Arc<str>, i32);
 
 /// Asks for an offset of each partition in one call that takes no longer than `timeout`: of
 /// `Offset::Beginning`, of `Offset::End` (in a client that reads committed records, the end of
@@ -303,32 +303,6 @@ pub(super) fn ask_offsets<C: ConsumerContext>(
         .filter_map(|answer| {
             let topic = topics.get(answer.topic())?;
             Some(((Arc::clone(topic), answer.partition()), answer.offset()))
-        })
-        .collect())
-}
-
-/// Asks where each partition begins and ends. Partitions that have no answer are left out.
-pub(super) fn ask_bounds<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    places: &[Place],
-    timeout: Duration,
-) -> KafkaResult<BTreeMap<Place, (i64, i64)>> {
-    let ask = |offset| {
-        ask_offsets(
-            consumer,
-            places.iter().map(|place| (place.clone(), offset)),
-            timeout,
-        )
-    };
-    let (lows, ends) = (ask(Offset::Beginning)?, ask(Offset::End)?);
-    Ok(lows
-        .into_iter()
-        .filter_map(|(place, low)| {
-            let end = ends.get(&place)?;
-            match (low, end) {
-                (Offset::Offset(low), Offset::Offset(end)) => Some((place, (low, *end))),
-                _ => None,
-            }
         })
         .collect())
 }

@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::admin::Place;
+use super::client::Place;
 use super::door::{Door, Fate, Shape};
+use super::given::Assigned;
 use super::lane::{Author, Handed, Lane, MaybeEnd, Pace, Stopped};
-use super::rebalance::{Assigned, Common};
+use super::reader::ReaderCommon;
 use super::tolls::Tolls;
 use crate::decode::{Decoder, Record, Reject};
 use crate::statelog::chain::Action;
@@ -26,12 +27,17 @@ const COUNTERS_MIN: usize = 50_000;
 
 /// A record as it comes from the client.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Arrived<'a> {
-    pub(super) topic: &'a str,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-    pub(super) timestamp: Option<Timestamp>,
-    pub(super) value: Option<&'a [u8]>,
+pub struct Arrived<'a> {
+    /// Its topic.
+    pub topic: &'a str,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp, if it has one.
+    pub timestamp: Option<Timestamp>,
+    /// Its value, if it has one.
+    pub value: Option<&'a [u8]>,
 }
 
 /// See the module header.
@@ -53,10 +59,13 @@ pub(super) struct Desk {
 
 /// What makes a desk.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct DeskSize {
-    pub(super) names_max: usize,
-    pub(super) flush_ms: u64,
-    pub(super) workers: usize,
+pub struct DeskSize {
+    /// Names of series that the decoder keeps.
+    pub names_max: usize,
+    /// How long counts may wait.
+    pub flush_ms: u64,
+    /// Over how many workers the bound of counters is divided.
+    pub workers: usize,
 }
 
 impl Desk {
@@ -113,9 +122,15 @@ impl Desk {
             self.change_over(now_ms);
         }
         let at = self.find(arrived.topic, arrived.partition)?;
+        let pace = self.pace();
         let lane = self.lanes.get_mut(at)?;
         let bytes = arrived.value.unwrap_or_default();
         if !lane.admits(arrived.offset, || xxh3_64(bytes)) {
+            return None;
+        }
+        if lane.is_blocked(pace) {
+            // it is read again when there is room for it
+            lane.misplaced = true;
             return None;
         }
         let (router, tally) = (&mut self.router, lane.tally());
@@ -132,6 +147,14 @@ impl Desk {
             hash: xxh3_64(bytes),
         };
         lane.counted(seen, outcome, self.shape.pane, now_ms);
+        if lane.is_over(pace) && lane.writer.may_seal() {
+            self.attempts += 1;
+            let author = Author {
+                writer: self.writer,
+                attempt: self.attempts,
+            };
+            lane.seal(&self.router, author, now_ms);
+        }
         outcome.err()
     }
 
@@ -155,7 +178,7 @@ impl Desk {
         let is_of = |lane: &&mut Lane| lane.chain.partition == partition && !lane.misplaced;
         let mut of_number: Vec<&mut Lane> = self.lanes.iter_mut().filter(is_of).collect();
         match of_number.as_mut_slice() {
-            [lane] => lane.at_end = true,
+            [lane] => lane.ended(),
             lanes => {
                 for lane in lanes.iter_mut().filter(|lane| !lane.at_end) {
                     lane.maybe_end.get_or_insert_with(MaybeEnd::default);
@@ -216,8 +239,7 @@ impl Desk {
     pub(super) fn hear(
         &mut self,
         fates: VecDeque<Fate>,
-        common: &Common,
-        tolls: &Tolls,
+        common: &ReaderCommon,
     ) -> Vec<(Place, i64)> {
         let mut advanced = Vec::new();
         for fate in fates {
@@ -229,7 +251,7 @@ impl Desk {
                 Action::Advance { to } => advanced.push((lane.place(), to)),
                 Action::Restart(cause) => {
                     restart(lane, common);
-                    tolls.restarted(lane, cause);
+                    common.tolls.restarted(lane, cause);
                 }
                 Action::None => {}
             }
@@ -238,14 +260,14 @@ impl Desk {
     }
 
     /// Sees to deadlines, finishes what is due and hands it to the state log.
-    pub(super) fn keep(&mut self, common: &Common, tolls: &Tolls, now_ms: u64) {
+    pub(super) fn keep(&mut self, common: &ReaderCommon, now_ms: u64) {
         let pace = self.pace();
         for lane in self.lanes.iter_mut().filter(|lane| lane.stopped.is_none()) {
             if let Some(cause) = lane.tick(now_ms) {
                 restart(lane, common);
-                tolls.restarted(lane, cause);
+                common.tolls.restarted(lane, cause);
             }
-            hand_over(lane, common, tolls, now_ms);
+            hand_over(lane, common, now_ms);
             if lane.wants_seal(pace, now_ms) {
                 self.attempts += 1;
                 let author = Author {
@@ -253,13 +275,13 @@ impl Desk {
                     attempt: self.attempts,
                 };
                 lane.seal(&self.router, author, now_ms);
-                hand_over(lane, common, tolls, now_ms);
+                hand_over(lane, common, now_ms);
             }
         }
     }
 
     /// Finishes everything that can be, due or not. Returns whether all is counted for good.
-    pub(super) fn settle(&mut self, common: &Common, tolls: &Tolls, now_ms: u64) -> bool {
+    pub(super) fn settle(&mut self, common: &ReaderCommon, now_ms: u64) -> bool {
         for lane in self.lanes.iter_mut().filter(|lane| lane.stopped.is_none()) {
             if lane.has_counts() && lane.writer.may_seal() {
                 self.attempts += 1;
@@ -269,7 +291,7 @@ impl Desk {
                 };
                 lane.seal(&self.router, author, now_ms);
             }
-            hand_over(lane, common, tolls, now_ms);
+            hand_over(lane, common, now_ms);
         }
         let open = |lane: &Lane| lane.writer.is_busy() || lane.has_counts();
         !self.lanes.iter().any(open)
@@ -278,7 +300,7 @@ impl Desk {
 
 /// Begins a lane again from the head that the fold knows, or from its start where the fold has not
 /// met the genesis.
-fn restart(lane: &mut Lane, common: &Common) {
+pub(super) fn restart(lane: &mut Lane, common: &ReaderCommon) {
     let head = common.door.head(&lane.chain);
     lane.restart(head);
     if head.is_none() {
@@ -286,11 +308,11 @@ fn restart(lane: &mut Lane, common: &Common) {
     }
 }
 
-fn hand_over(lane: &mut Lane, common: &Common, tolls: &Tolls, now_ms: u64) {
+fn hand_over(lane: &mut Lane, common: &ReaderCommon, now_ms: u64) {
     let stopped = match lane.hand_over(&common.append, now_ms) {
         Handed::TooLarge if lane.cut() => {
             restart(lane, common);
-            tolls.too_large(lane);
+            common.tolls.too_large(lane);
             return;
         }
         Handed::TooLarge => Stopped::TooLarge,

@@ -23,9 +23,9 @@ const NAP: Duration = Duration::from_millis(50);
 
 /// Looks until the source stops. Partitions that no worker reads are forgotten.
 pub(super) fn look(shared: &Shared, consumer: &BaseConsumer<Listener>, watch: &Watch) {
-    let mut next = shared.common.clock.instant();
+    let mut next = shared.clock.instant();
     while !shared.stop.load(Ordering::Acquire) {
-        if shared.common.clock.instant() >= next {
+        if shared.clock.instant() >= next {
             let read = watch.slots.iter().flat_map(|slot| lock(slot).clone());
             let questions: Vec<(Place, Offset)> = read
                 .map(|status| ((status.topic, status.partition), Offset::End))
@@ -45,7 +45,7 @@ pub(super) fn look(shared: &Shared, consumer: &BaseConsumer<Listener>, watch: &W
                     });
                 *lock(&watch.highs) = found.collect();
             }
-            next = shared.common.clock.instant() + wait;
+            next = shared.clock.instant() + wait;
         }
         std::thread::sleep(NAP);
     }

@@ -6,10 +6,11 @@
 
 use std::sync::Arc;
 
-use super::admin::Place;
+use super::client::Place;
 use super::door::{Fate, Head};
+use super::given::Assigned;
 use super::place::{Below, judge_below};
-use super::rebalance::{Append, Assigned};
+use super::reader::Append;
 use crate::decode::Reject;
 use crate::delta::LastRecord;
 use crate::key::ChainKey;
@@ -61,8 +62,11 @@ pub(super) struct Author {
 /// What has to be done with a lane by somebody who can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// A record was met that should not be there, or the partition is too short.
+    /// A record was met that should not be there.
     Changed,
+    /// The end was reached before the record that is remembered: it may be gone, or the partition
+    /// is shorter than what was counted of it.
+    Short,
 }
 
 /// What was learned from handing a delta to the state log.
@@ -150,6 +154,11 @@ impl Lane {
         self.chain.partition == partition && &*self.chain.topic == topic
     }
 
+    /// Where the chain begins while the fold does not know it.
+    pub(super) fn start(&self) -> i64 {
+        self.start
+    }
+
     /// The offset at which the client has to go on.
     pub(super) fn target(&self) -> i64 {
         self.remembered
@@ -213,6 +222,14 @@ impl Lane {
         self.writer.handle(Event::Read { to });
     }
 
+    /// The end was reached.
+    pub(super) fn ended(&mut self) {
+        (self.at_end, self.maybe_end) = (true, None);
+        if self.remembered.is_some() {
+            self.trouble.get_or_insert(Trouble::Short);
+        }
+    }
+
     /// Its partition's number was said to be at the end, and this is how its end and position look
     /// now: it is, if it has read up to there, or if neither has moved since it was last asked
     /// (behind its position are control markers then, which are not delivered).
@@ -222,8 +239,7 @@ impl Lane {
             return;
         };
         if end <= now.1 || before == Some(now) {
-            self.at_end = true;
-            self.maybe_end = None;
+            self.ended();
         } else {
             self.maybe_end = Some(MaybeEnd(Some(now)));
         }

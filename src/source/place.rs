@@ -65,7 +65,7 @@ pub(super) fn judge_bounds(position: i64, low: i64, end: i64) -> Bounds {
 /// that appears later begins at its first record, or what was written to it before it was noticed
 /// would never be counted.
 #[derive(Debug, Clone)]
-pub(super) struct Beginnings {
+pub struct Beginnings {
     start: Start,
     /// By topic, how many partitions were there first; they have the lowest numbers.
     first: BTreeMap<String, i32>,
@@ -73,7 +73,7 @@ pub(super) struct Beginnings {
 
 impl Beginnings {
     /// Of `(topic, partitions, known)`, where a topic is known when any partition has a chain.
-    pub(super) fn new(start: Start, topics: impl IntoIterator<Item = (String, i32, bool)>) -> Self {
+    pub fn new(start: Start, topics: impl IntoIterator<Item = (String, i32, bool)>) -> Self {
         let first = topics
             .into_iter()
             .map(|(topic, count, known)| (topic, if known { 0 } else { count }));

@@ -24,7 +24,7 @@ pub struct Counters {
 
 /// The counters while they count, shared by the workers of a source.
 #[derive(Debug, Default)]
-pub(super) struct Tolls {
+pub struct Tolls {
     superseded: AtomicU64,
     failed: AtomicU64,
     unseen: AtomicU64,
@@ -33,7 +33,8 @@ pub(super) struct Tolls {
 }
 
 impl Tolls {
-    pub(super) fn read(&self) -> Counters {
+    /// How often what has happened so far.
+    pub fn read(&self) -> Counters {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counters {
             superseded: read(&self.superseded),

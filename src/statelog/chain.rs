@@ -26,10 +26,8 @@
 //! After a failure the attempt may yet be in the log: a broker's answer can get lost on the way
 //! back. Rule 3 is right in both cases, for the fold decides by `from` and not by who asks.
 //!
-//! Pure: no clock, no IO. Milliseconds are those of the caller's monotonic clock.
-
-#[cfg(test)]
-mod simulation;
+//! Pure: no clock, no IO. Milliseconds are those of the caller's monotonic clock. What comes of
+//! these rules when everything goes wrong is tried in `tests/pipeline`.
 
 /// How long an attempt may be without a fate before it counts as failed.
 ///
@@ -420,6 +418,17 @@ mod tests {
             }),
             Action::None
         );
+    }
+
+    #[test]
+    fn an_attempt_without_a_fate_holds_a_chain_up_for_no_longer_than_the_deadline() {
+        let mut chain = ChainWriter::new(0);
+        chain.handle(Event::Read { to: 5 });
+        chain.handle(Event::Sealed { attempt: 1 });
+        chain.handle(Event::Appended { now_ms: 0 });
+        let restarted = (0..=FATE_DEADLINE_MS)
+            .find(|now_ms| chain.handle(Event::Tick { now_ms: *now_ms }) != Action::None);
+        assert_eq!(restarted, Some(FATE_DEADLINE_MS));
     }
 
     #[test]

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::*;
-use crate::clock::Clock;
-use crate::config::Start;
+use crate::config::{OnTruncation, Start};
 use crate::decode::{FieldPaths, Limits, Plan};
 use crate::delta::{Delta, LastRecord};
 use crate::key::ChainKey;
 use crate::source::door::Head;
-use crate::source::health::Health;
 use crate::source::lane::Trouble;
 use crate::source::place::Beginnings;
+use crate::source::tolls::Tolls;
 use crate::statelog::record::Record as LogRecord;
 use crate::statelog::{AppendError, Failed};
 use crate::tally::Layouts;
@@ -150,9 +149,9 @@ impl Fold {
     }
 }
 
-fn common(door: &Arc<Door>, fold: &Arc<Mutex<Fold>>) -> Common {
+fn common(door: &Arc<Door>, fold: &Arc<Mutex<Fold>>) -> ReaderCommon {
     let log = Arc::clone(fold);
-    Common {
+    ReaderCommon {
         cluster: "c".into(),
         append: Arc::new(move |record: &LogRecord, _: &Failed| {
             let mut fold = log.lock().unwrap();
@@ -164,9 +163,9 @@ fn common(door: &Arc<Door>, fold: &Arc<Mutex<Fold>>) -> Common {
             Ok(())
         }),
         door: Arc::clone(door),
-        clock: Clock,
-        health: Arc::<Health>::default(),
-        beginnings: Arc::new(Beginnings::new(Start::Earliest, [])),
+        beginnings: Beginnings::new(Start::Earliest, []),
+        on_truncation: OnTruncation::Stop,
+        tolls: Tolls::default(),
     }
 }
 
@@ -235,7 +234,7 @@ fn naive() -> Counts {
 fn run(seed: u64) -> Fold {
     let door = shaped_door(100);
     let fold = Arc::new(Mutex::new(Fold::default()));
-    let (common, tolls) = (common(&door, &fold), Tolls::default());
+    let common = common(&door, &fold);
     let mut desk = desk(&door, 30);
     let mut client = Client {
         next: BTreeMap::new(),
@@ -282,11 +281,11 @@ fn run(seed: u64) -> Fold {
             3..=9 => {
                 fold.lock().unwrap().fold(&door, 2);
                 let fates = door.take_fates(WRITER);
-                desk.hear(fates, &common, &tolls);
+                desk.hear(fates, &common);
             }
             10..=14 => {
                 desk.look_at_shape(&door, now_ms);
-                desk.keep(&common, &tolls, now_ms);
+                desk.keep(&common, now_ms);
                 client.steer(&mut desk);
             }
             _ => client.deliver(&mut desk, random(3).cast_signed(), now_ms),
@@ -405,4 +404,43 @@ fn the_end_of_a_number_is_the_end_of_its_only_lane() {
         .collect();
     let open = Some(MaybeEnd::default());
     assert_eq!(maybe, [(false, open), (true, None), (false, open)]);
+}
+
+/// However many records come between two looks at everything else: a state log that takes one
+/// record at a time gets one at a time, and what cannot be finished is read again.
+#[test]
+fn a_delta_ends_at_its_bound_between_two_looks() {
+    let door = shaped_door(10);
+    let mut desk = desk(&door, 100);
+    let head = Head {
+        position: 0,
+        last_record: None,
+    };
+    desk.assigned(&Assigned {
+        chain: chain(0),
+        head,
+    });
+    let read = |desk: &mut Desk, offsets: std::ops::Range<i64>| {
+        for offset in offsets {
+            let value = value(0, offset);
+            let arrived = Arrived {
+                topic: TOPIC,
+                partition: 0,
+                offset,
+                timestamp: None,
+                value: Some(&value),
+            };
+            desk.record(&arrived, 0);
+        }
+        let lane = &desk.lanes[0];
+        (lane.writer.tail(), lane.writer.read(), lane.misplaced)
+    };
+    assert_eq!(read(&mut desk, 0..2), (0, 2, false), "far from its bound");
+    desk.finish(0);
+    assert!(desk.lanes[0].cut(), "two records were too large");
+    desk.lanes[0].restart(Some(head));
+    desk.lanes[0].misplaced = false;
+    // [0, 1) is sealed, [1, 2) is tallied, and the rest is left to be read again
+    assert_eq!(read(&mut desk, 0..9), (1, 2, true));
+    assert_eq!(desk.lanes[0].target(), 2);
 }

@@ -44,7 +44,7 @@ impl Lane {
     }
 
     /// Whether the tally is as large as a delta may be.
-    fn is_over(&self, pace: Pace) -> bool {
+    pub(in crate::source) fn is_over(&self, pace: Pace) -> bool {
         self.tally.size() >= pace.counters_max || self.tally.records() >= self.bound.get()
     }
 
