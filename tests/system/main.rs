@@ -10,6 +10,8 @@
 //! - `journal`: through kills and with two replicas the journal is one chain, without repetitions.
 //! - `refusals`: what is wrong outside of driftd gets one clear message and the right exit code.
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.
+//! - `dashboards`: every panel shows something of the demo, in a real Prometheus.
+//! - `pages`: a drift is one page with its end, through a real Prometheus and Alertmanager.
 //! - `formats`: the same rows give the same reference, whatever file they come from.
 
 #![expect(
@@ -22,15 +24,18 @@
 mod driftd;
 mod flights;
 mod http;
+mod monitoring;
 mod poll;
 mod produce;
 mod rig;
 mod truth;
 
 mod bad_input;
+mod dashboards;
 mod exact;
 mod formats;
 mod journal;
+mod pages;
 mod refusals;
 mod snapshots;
 mod transport;
