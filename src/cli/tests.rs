@@ -220,10 +220,10 @@ fn shells_get_a_script() {
 fn every_command_has_a_manual_page() {
     for (line, title, words) in [
         ("driftd man", ".TH driftd 1", "drift monitoring"),
-        ("driftd man serve", ".TH driftd\\-serve 1", "state\\-dir"),
+        ("driftd man serve", ".TH driftd-serve 1", "state\\-dir"),
         (
             "driftd man reference build",
-            ".TH driftd\\-reference\\-build 1",
+            ".TH driftd-reference-build 1",
             "time\\-column",
         ),
     ] {
