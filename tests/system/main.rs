@@ -2,7 +2,8 @@
 //!
 //! `bash tests/system/kafka/kafka.sh fetch` gets Kafka's jars once; then `cargo test --test system`
 //! starts one broker on loopback for all tests, and the broker goes when the tests end, however
-//! they end. Each test has its own topics, its own state log and its own daemon.
+//! they end. Each test has its own topics, its own state log and its own daemon. Two tests need
+//! Prometheus and Alertmanager, which they start themselves.
 //!
 //! - `exact`: ten months of flights give the numbers of `tests/data/flights/truth.json`, with each
 //!   home of the state log, and also when the daemon is killed on the way.

@@ -187,7 +187,7 @@ pub(crate) fn alertmanager(hook: SocketAddr) -> Process {
         &[
             ("127.0.0.1:9900", &hook.to_string()),
             // long enough for all that one change of the data does
-            ("group_wait: 30s", "group_wait: 8s"),
+            ("group_wait: 30s", "group_wait: 12s"),
             ("group_interval: 5m", "group_interval: 1s"),
         ],
     );
