@@ -19,10 +19,12 @@ use crate::telemetry::Exit;
 mod backtest;
 mod examples;
 mod journal;
+mod man;
 mod span;
 
 pub use self::backtest::{Power, PowerFormat, Replay, ReplayFormat};
 pub use self::journal::{Journal, JournalExport, JournalVerify};
+pub use self::man::Man;
 pub use self::span::{Span, SpanError};
 
 #[cfg(test)]
@@ -64,6 +66,9 @@ pub enum Command {
     Journal(Journal),
     /// Print a completion script for a shell.
     Completions(Completions),
+    /// Print a manual page, in roff.
+    #[command(hide = true)]
+    Man(Man),
 }
 
 /// Arguments of `driftd serve`.
@@ -269,6 +274,12 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, ExitNo
 
 /// What one argument demands of another.
 fn fits(command: Command) -> Result<Command, clap::Error> {
+    if let Command::Man(man) = &command
+        && man.page().is_none()
+    {
+        let what = format!("there is no command `{}`", man.command.join(" "));
+        return Err(refuse("man", what));
+    }
     let Command::Replay(Replay { windows, every, .. }) = &command else {
         return Ok(command);
     };

@@ -59,6 +59,7 @@ pub fn run(command: Command, clock: Clock) -> Exit {
         Command::Journal(Journal::Export(export)) => journal_export(&export),
         Command::Journal(Journal::Verify(verify)) => journal_verify(&verify),
         Command::Completions(completions) => print(&completions.script()),
+        Command::Man(man) => print(&man.page().unwrap_or_default()),
     };
     match ended {
         Ok(()) => Exit::Ok,

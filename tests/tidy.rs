@@ -30,7 +30,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use driftd::config::keys;
+use driftd::config::{Overrides, keys, load};
 use driftd::expose::metrics::METRICS;
 
 /// Layers of modules; those of one layer may name each other. A part of a module may stand in a
@@ -304,7 +304,7 @@ fn lines_are_ascii_and_short() {
         &["src", "tests", "benches", "fuzz"],
         &["rs", "py", "sh", "toml"],
     );
-    paths.extend(files(&[".ci"], &[]));
+    paths.extend(files(&[".ci", "deploy", "dashboards"], &[]));
     for path in paths {
         for (line, text) in read(&path).unwrap_or_default().lines().enumerate() {
             if !text.is_ascii() {
@@ -411,6 +411,68 @@ fn the_readme_has_every_configuration_key() {
         }
     }
     faults.none("the README has every configuration key, dotted and in backticks");
+}
+
+#[test]
+fn the_example_configuration_has_every_key_and_no_other() {
+    let mut section = String::new();
+    let mut written = BTreeSet::new();
+    for line in example().lines() {
+        if let Some(header) = line
+            .strip_prefix('[')
+            .and_then(|line| line.strip_suffix(']'))
+        {
+            let tables = header
+                .strip_prefix('[')
+                .and_then(|name| name.strip_suffix(']'));
+            section = tables.map_or(header.to_owned(), |name| format!("{name}[]"));
+            section = section.replacen("source.", "source[].", 1);
+        } else if let Some((key, _)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+            written.insert(format!("{section}.{key}"));
+        }
+    }
+    let known: BTreeSet<String> = keys().into_iter().map(|doc| doc.key).collect();
+    assert_eq!(
+        written, known,
+        "deploy/driftd.toml has the keys that there are"
+    );
+}
+
+#[test]
+fn the_example_configuration_is_taken_as_it_stands_and_with_all_its_settings() {
+    let path = root().join("deploy/driftd.toml");
+    let problems = |path: &Path| {
+        let loaded = load(Some(path), [].into_iter(), &Overrides::default());
+        loaded.err().map(|problems| problems.to_string())
+    };
+    assert_eq!(problems(&path), None);
+    let all = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(all.path(), example()).expect("it can be written");
+    let found = problems(all.path()).unwrap_or_default();
+    // files that are not here, and two pairs of which only one may be set
+    let expected = [
+        "alerts.rule[0].false_alarms_per_month: cannot stand beside `series`",
+        "http.tokens_file: `/etc/driftd/tokens` cannot be read",
+        "kafka.sasl.password_file: there is kafka.sasl.password already",
+        "kafka.tls.ca: there is no file",
+        "kafka.tls.certificate: there is no file",
+        "kafka.tls.key: there is no file",
+    ];
+    let surprises: Vec<&str> = found
+        .lines()
+        .filter(|line| !expected.iter().any(|known| line.starts_with(known)))
+        .collect();
+    assert!(surprises.is_empty(), "{surprises:#?}");
+}
+
+/// The example configuration with all its settings in force.
+fn example() -> String {
+    let text = read(&root().join("deploy/driftd.toml")).expect("there is an example");
+    let in_force = |line: &str| {
+        let setting = line.strip_prefix('#').filter(|rest| !rest.starts_with(' '));
+        setting.unwrap_or(line).to_owned() + "\n"
+    };
+    text.lines().map(in_force).collect()
 }
 
 #[test]

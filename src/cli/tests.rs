@@ -153,6 +153,7 @@ fn what_is_wrong_is_refused_with_64() {
         "driftd journal verify",
         "driftd journal verify a.jsonl --config d.toml",
         "driftd completions tcsh",
+        "driftd man reference bild",
     ] {
         writeln!(said, "$ {line}\n{}", refused(line)).unwrap();
     }
@@ -212,4 +213,24 @@ fn shells_get_a_script() {
     };
     let script = String::from_utf8(bash.script()).unwrap();
     assert!(script.contains("--state-dir") && script.contains("driftd"));
+}
+
+/// A page has the words of the help, also of a command below a command.
+#[test]
+fn every_command_has_a_manual_page() {
+    for (line, title, words) in [
+        ("driftd man", ".TH driftd 1", "drift monitoring"),
+        ("driftd man serve", ".TH driftd-serve 1", "state\\-dir"),
+        (
+            "driftd man reference build",
+            ".TH driftd-reference-build 1",
+            "time\\-column",
+        ),
+    ] {
+        let Command::Man(man) = ask(line).unwrap() else {
+            panic!("not a manual page")
+        };
+        let page = String::from_utf8(man.page().unwrap()).unwrap();
+        assert!(page.contains(title) && page.contains(words), "{page}");
+    }
 }

@@ -135,6 +135,11 @@ impl Driftd {
         self.until_ready();
     }
 
+    /// Where it listens.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The file of its configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.dir.path().join("driftd.toml")

@@ -2,7 +2,8 @@
 //!
 //! `bash tests/system/kafka/kafka.sh fetch` gets Kafka's jars once; then `cargo test --test system`
 //! starts one broker on loopback for all tests, and the broker goes when the tests end, however
-//! they end. Each test has its own topics, its own state log and its own daemon.
+//! they end. Each test has its own topics, its own state log and its own daemon. Two tests need
+//! Prometheus and Alertmanager, which they start themselves.
 //!
 //! - `exact`: ten months of flights give the numbers of `tests/data/flights/truth.json`, with each
 //!   home of the state log, and also when the daemon is killed on the way.
@@ -12,6 +13,8 @@
 //! - `source`: consumers alone, while partitions move, are cut off or are not what they were.
 //! - `refusals`: what is wrong outside of driftd gets one clear message and the right exit code.
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.
+//! - `dashboards`: every panel shows something of the demo, in a real Prometheus.
+//! - `pages`: a drift is one page with its end, through a real Prometheus and Alertmanager.
 //! - `formats`: the same rows give the same reference, whatever file they come from.
 
 #![expect(
@@ -24,16 +27,19 @@
 mod driftd;
 mod flights;
 mod http;
+mod monitoring;
 mod poll;
 mod produce;
 mod rig;
 mod truth;
 
 mod bad_input;
+mod dashboards;
 mod exact;
 mod formats;
 mod journal;
 mod orders;
+mod pages;
 mod refusals;
 mod snapshots;
 mod source;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::table::{
-    LIMIT_HITS, MODEL_INFO, MODEL_LAST_EVENT, MODEL_LEARNING, Metric, RECORDS, RECORDS_LOST,
-    RECORDS_REJECTED, ROWS, ROWS_BEYOND_HORIZON, ROWS_LATE, ROWS_UNADMITTED, STATE_RECORDS,
-    WATERMARK, WINDOW_COMPLETE, WINDOW_END, WINDOW_ROWS,
+    EVENT_TIME, LIMIT_HITS, MODEL_INFO, MODEL_LAST_EVENT, MODEL_LEARNING, Metric,
+    PARTITIONS_LEFT_OUT, RECORDS, RECORDS_LOST, RECORDS_REJECTED, ROWS, ROWS_BEYOND_HORIZON,
+    ROWS_LATE, ROWS_UNADMITTED, STATE_RECORDS, STATE_TIME, WATERMARK, WINDOW_COMPLETE, WINDOW_END,
+    WINDOW_ROWS,
 };
 use super::{Text, flag, real};
 use crate::board::{Board, ClosedWindow};
@@ -40,6 +41,7 @@ pub(super) fn write(page: &mut Text, board: &Board) {
     topics(page, board);
     models(page, board);
     watermarks(page, board);
+    clocks(page, board);
     let hits = board.limit_hits;
     let hits = [("models", hits.models), ("loose_series", hits.loose_series)];
     page.metric(
@@ -108,6 +110,25 @@ fn models(page: &mut Text, board: &Board) {
         });
         page.metric(metric, samples);
     }
+}
+
+/// How far time has come: that of events, and that of the state log.
+fn clocks(page: &mut Text, board: &Board) {
+    let watermark = board
+        .watermark
+        .map(|watermark| EVENT_TIME.sample(&[], watermark.as_seconds()));
+    page.metric(&EVENT_TIME, watermark);
+    let left_out = real(board.left_out.len() as u64);
+    page.metric(
+        &PARTITIONS_LEFT_OUT,
+        [PARTITIONS_LEFT_OUT.sample(&[], left_out)],
+    );
+    // an empty log has no time
+    let appended = (board.position > 0).then(|| board.log_time.as_seconds());
+    page.metric(
+        &STATE_TIME,
+        appended.map(|appended| STATE_TIME.sample(&[], appended)),
+    );
 }
 
 /// The watermark of each partition: that of its youngest chain where a topic was recreated.

@@ -150,6 +150,15 @@ metrics! {
         "Rows too old or too far ahead for every window that is kept.";
     WATERMARK, "watermark_timestamp_seconds", Gauge, PARTITION,
         "How far event time has come on the partition, less alerts.lateness, seconds since 1970.";
+    EVENT_TIME, "event_timestamp_seconds", Gauge, &[],
+        "How far event time has come over all partitions, less alerts.lateness, seconds since \
+         1970: windows that end before are closed and judged.";
+    PARTITIONS_LEFT_OUT, "partitions_left_out", Gauge, &[],
+        "Partitions that made no progress for alerts.wait_max and are no longer waited for: \
+         windows that may lack their events are marked incomplete.";
+    STATE_TIME, "state_timestamp_seconds", Gauge, &[],
+        "When the newest folded record of the state log was appended, by the log's clock, seconds \
+         since 1970.";
     LIMIT_HITS, "limit_hits_total", Counter, &["limit"],
         "How often a limit kept something out: models, loose_series.";
     STATE_RECORDS, "state_records_total", Counter, &["result"],

@@ -192,6 +192,14 @@ fn values_are_those_of_the_board() {
         1.0,
     );
     near(one("driftd_consumer_lag_records"), 2.0);
+    let event_time = board.watermark.unwrap().as_seconds();
+    near(one("driftd_event_timestamp_seconds"), event_time);
+    near(
+        one("driftd_state_timestamp_seconds"),
+        board.log_time.as_seconds(),
+    );
+    let left_out = real(board.left_out.len() as u64);
+    near(one("driftd_partitions_left_out"), left_out);
     assert_eq!(families["driftd_partition_stopped"].len(), 1);
     assert_eq!(families["driftd_watermark_timestamp_seconds"].len(), 1);
     // 4 series of 2 windows against 2 references, and 4 of 2 of the idle one against 1
@@ -205,6 +213,20 @@ fn values_are_those_of_the_board() {
     let drifted = closed.scores.iter().find(|one| one.series == 0).unwrap();
     let psi = values(&families["driftd_psi"], "series", "amount");
     near(psi[0].2, drifted.scores.as_ref().unwrap().psi);
+}
+
+#[test]
+fn a_log_in_which_nothing_stands_has_no_time() {
+    let mut board = Board::clone(&fixture::board());
+    (board.position, board.watermark) = (0, None);
+    let families = parse(&page(&board, 1_000));
+    for time in [
+        "driftd_event_timestamp_seconds",
+        "driftd_state_timestamp_seconds",
+    ] {
+        assert!(!families.contains_key(time), "{time}");
+    }
+    assert!(families.contains_key("driftd_partitions_left_out"));
 }
 
 #[test]
