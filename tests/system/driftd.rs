@@ -188,11 +188,6 @@ impl Driftd {
         serde_json::from_str(body).expect("it is JSON")
     }
 
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     /// Asks for a page that must be there, as JSON.
     pub(crate) fn json(&self, path: &str) -> Value {
         let answer = self.get(path);

@@ -52,6 +52,7 @@ fn a_drift_is_one_page_with_its_end_through_kill_9() {
         kafka: None,
         source: "",
         windows: WINDOWS,
+        operator: None,
     };
     let mut driftd = Driftd::start(&setup);
     let hook = Hook::start();
