@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! genesis  chain known?  ignored            else the chain begins, head = start
-//! delta    from == head? counted, head = to else superseded: no effect but a counter
+//! delta    from == head? counted, head = to else superseded: no effect but a counter; likewise where
+//!          a newer incarnation of its partition has begun
 //! activate the reference judges its model version from here on
 //!          none?    the model version learns one from its first rows
 //! command  to accept what was served makes it the baseline; others are passed on
@@ -306,10 +307,12 @@ impl Fold {
     }
 
     fn count(&mut self, delta: &Delta, effects: &mut Vec<Effect>) {
+        // who still reads as an incarnation that is over may read the records of the next one
+        let is_over = self.chains.contains_key(&delta.chain.next_incarnation());
         let chain = self
             .chains
             .get_mut(&delta.chain)
-            .filter(|chain| chain.head == delta.from);
+            .filter(|chain| chain.head == delta.from && !is_over);
         let fate = |accepted| Effect::Fate {
             chain: delta.chain.clone(),
             writer: delta.writer,

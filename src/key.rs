@@ -241,6 +241,17 @@ pub struct ChainKey {
     pub partition: i32,
 }
 
+impl ChainKey {
+    /// What its partition is once this chain is over.
+    #[must_use]
+    pub fn next_incarnation(&self) -> Self {
+        Self {
+            incarnation: self.incarnation.saturating_add(1),
+            ..self.clone()
+        }
+    }
+}
+
 impl fmt::Display for ChainKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.topic, self.partition)?;

@@ -249,6 +249,23 @@ fn model_versions_beyond_the_limit_are_counted_as_not_admitted() {
     assert_eq!(log.fold.limit_hits.models, 2);
 }
 
+/// A zombie that reads a topic made anew, as what it was before, is not counted beside those who
+/// know.
+#[test]
+fn a_chain_takes_nothing_once_the_next_one_of_its_partition_has_begun() {
+    let mut log = Log::new();
+    log.now = 60 * MINUTE;
+    let genesis = |chain| Record::Genesis { chain, start: 0 };
+    log.append(genesis(chain(0)));
+    log.append(genesis(chain(1)));
+    log.append(Record::Delta(Box::new(delta(0, 0, 10, false))));
+    log.append(genesis(chain(0).next_incarnation()));
+    log.append(Record::Delta(Box::new(delta(0, 10, 20, false))));
+    log.append(Record::Delta(Box::new(delta(1, 0, 10, false))));
+    assert_eq!((log.fold.accepted, log.fold.superseded), (2, 1));
+    assert_eq!(log.fold.chains[&chain(0)].head, 10);
+}
+
 #[test]
 fn an_anchor_that_disagrees_stops_the_fold() {
     let mut log = Log::new();

@@ -14,7 +14,6 @@ use super::place::{Bounds, judge_bounds};
 use super::reader::ReaderCommon;
 use super::tolls::Tolls;
 use crate::config::{OnTruncation, Start};
-use crate::key::ChainKey;
 
 /// Makes the client deliver what the lanes want, and nothing to lanes that are full.
 pub(super) fn steer(client: &impl Client, desk: &mut Desk) {
@@ -117,11 +116,7 @@ fn truncated(common: &ReaderCommon, client: &impl Client, lane: &mut Lane, low: 
         client.set_paused(&lane.place(), true);
         return;
     }
-    let incarnation = lane.chain.incarnation + 1;
-    let chain = ChainKey {
-        incarnation,
-        ..lane.chain.clone()
-    };
+    let chain = lane.chain.next_incarnation();
     if common.genesis(&chain, low) {
         let old = &lane.chain;
         tracing::warn!(%old, %chain, low, "a topic was recreated or truncated, a new chain begins");
@@ -129,8 +124,7 @@ fn truncated(common: &ReaderCommon, client: &impl Client, lane: &mut Lane, low: 
             position: low,
             last_record: None,
         };
-        *lane = Lane::new(&Assigned { chain, head });
-        lane.misplaced = true;
+        lane.change_chain(&Assigned { chain, head });
     } else {
         lane.change();
     }

@@ -14,6 +14,7 @@ use super::lane::{Author, Handed, Lane, MaybeEnd, Pace, Stopped};
 use super::reader::ReaderCommon;
 use super::tolls::Tolls;
 use crate::decode::{Decoder, Record, Reject};
+use crate::key::ChainKey;
 use crate::statelog::chain::Action;
 use crate::tally::{Router, Seen};
 use crate::time::Timestamp;
@@ -299,8 +300,17 @@ impl Desk {
 }
 
 /// Begins a lane again from the head that the fold knows, or from its start where the fold has not
-/// met the genesis.
+/// met the genesis. Where its partition has begun anew meanwhile, it begins as that.
 pub(super) fn restart(lane: &mut Lane, common: &ReaderCommon) {
+    let ChainKey {
+        topic, partition, ..
+    } = &lane.chain;
+    let newest = common.door.newest(&common.cluster, topic, *partition);
+    if let Some((chain, head)) = newest
+        && chain.incarnation > lane.chain.incarnation
+    {
+        return lane.change_chain(&Assigned { chain, head });
+    }
     let head = common.door.head(&lane.chain);
     lane.restart(head);
     if head.is_none() {

@@ -348,6 +348,14 @@ impl Lane {
         });
     }
 
+    /// Begins another chain of the same partition.
+    pub(super) fn change_chain(&mut self, assigned: &Assigned) {
+        let paused = self.paused;
+        *self = Self::new(assigned);
+        // what the client was asked for still holds
+        (self.paused, self.misplaced) = (paused, true);
+    }
+
     /// Throws away what is tallied, to read it again.
     pub(super) fn rewind(&mut self) {
         self.discard();

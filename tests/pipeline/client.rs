@@ -81,7 +81,7 @@ impl SimClient {
         !self.peace && self.random.borrow_mut().one_in(one_in)
     }
 
-    fn begin(&self, partition: i32, position: i64) {
+    fn begin(&self, partition: i32, position: i64, paused: bool) {
         let epoch = self.topic.borrow().partitions[index(partition)].epoch();
         let mut assigned = self.assigned.borrow_mut();
         let before = assigned.remove(&partition).filter(|_| !self.forgets);
@@ -91,6 +91,7 @@ impl SimClient {
                 position,
                 epoch,
                 fetched: before.map(|before| before.fetched).unwrap_or_default(),
+                paused,
                 ..Fetching::default()
             },
         );
@@ -138,7 +139,7 @@ impl Client for SimClient {
             return false;
         }
         for ((_, partition), offset) in beginnings {
-            self.begin(*partition, *offset);
+            self.begin(*partition, *offset, false);
         }
         true
     }
@@ -153,7 +154,9 @@ impl Client for SimClient {
         if self.refuses(8) {
             return false;
         }
-        self.begin(place.1, offset);
+        let of_place = |fetching: &Fetching| fetching.paused;
+        let paused = self.assigned.borrow().get(&place.1).is_some_and(of_place);
+        self.begin(place.1, offset, paused);
         true
     }
 

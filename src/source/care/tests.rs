@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::*;
 use crate::decode::{Decoder, FieldPaths, Limits, Plan};
 use crate::delta::LastRecord;
+use crate::key::ChainKey;
 use crate::source::desk::{Arrived, DeskSize};
 use crate::source::door::Door;
 use crate::source::place::Beginnings;
@@ -137,4 +138,36 @@ fn an_end_before_the_remembered_record_is_looked_at() {
         assert_eq!((lane.stopped, lane.trouble), (stopped, None), "end {end}");
         assert_eq!(lane.at_end, stopped.is_none(), "end {end}");
     }
+}
+
+/// A lane that was held back when its topic was made anew is still held back, and knows it: or
+/// nobody would ever ask the client to go on.
+#[test]
+fn another_chain_of_a_partition_that_is_paused_is_paused() {
+    let (common, mut desk) = desk(None);
+    let common = ReaderCommon {
+        on_truncation: OnTruncation::Restart,
+        ..common
+    };
+    desk.lanes[0].paused = true;
+    look_at_bounds(&common, &Bounded(0, HEAD - 1), &mut desk, &mut 1, 0);
+    let lane = &desk.lanes[0];
+    assert_eq!((lane.chain.incarnation, lane.paused), (1, true));
+    steer(&Bounded(0, HEAD - 1), &mut desk);
+    assert!(!desk.lanes[0].paused);
+}
+
+/// Who reads a partition as something that is over goes on with what it is now.
+#[test]
+fn a_restart_joins_the_newest_chain() {
+    let (common, mut desk) = desk(None);
+    let head = Head {
+        position: 7,
+        last_record: None,
+    };
+    common.door.set_head(&chain().next_incarnation(), head);
+    restart(&mut desk.lanes[0], &common);
+    let lane = &desk.lanes[0];
+    let found = (lane.chain.incarnation, lane.writer.read(), lane.misplaced);
+    assert_eq!(found, (1, 7, true));
 }
