@@ -612,6 +612,13 @@ def itself():
             lines("Newest record of the state log", "How far the newest folded record is behind the "
                   "clock of Prometheus.",
                   [target(f"time() - max by (instance) ({metric('driftd_state_timestamp_seconds')})", own)], "s"),
+            lines("Age of the newest snapshot", "How far the newest snapshot that an instance knows of is "
+                  "behind the clock: a start folds what came since.",
+                  [target(f"time() - max by (instance) ({metric('driftd_snapshot_timestamp_seconds')})", own)], "s"),
+            lines("Failed snapshots", "Snapshots that an instance could not write; the state log keeps "
+                  "what they would have replaced.",
+                  [target(f"sum by (instance) (increase({metric('driftd_snapshot_errors_total')}[$__rate_interval]))", own)],
+                  min=0),
             lines("Journal", "Entries a minute, and those that are not in its home yet.",
                   [target(f"60 * max({rate('driftd_journal_entries_total')})", "entries a minute"),
                    target(f"max by (instance) ({metric('driftd_journal_unwritten_entries')})",

@@ -162,6 +162,8 @@ fn configure(bootstrap: &str, dir: &Path, listen: Option<String>) -> Result<Conf
         ("DRIFTD__STATE__HOME", "embedded".to_owned()),
         ("DRIFTD__STATE__DIR", format!("{dir}/state")),
         ("DRIFTD__STATE__FLUSH_INTERVAL", "1s".to_owned()),
+        // or whoever looks at its metrics and dashboards would wait for ten minutes to see one
+        ("DRIFTD__STATE__SNAPSHOT_INTERVAL", "30s".to_owned()),
         ("DRIFTD__REFERENCE__URL", format!("{dir}/references")),
         ("DRIFTD__LOG__LEVEL", "warn".to_owned()),
     ];
