@@ -15,8 +15,8 @@
 //!
 //! whatever depends on what. The p-value knows two reasons to differ: sampling, and how much the
 //! series moves by itself, learned from the hours of the reference ([`learn`]) or from the first
-//! days of live traffic; see `tail` in [`crate::stats`]. A difference that is certain and too small
-//! to matter does not fire.
+//! days of live traffic (always from those in windows shorter than an hour, see `shorts`); see
+//! `tail` in [`crate::stats`]. A difference that is certain and too small to matter does not fire.
 //!
 //! - [`counts`], [`baseline`] and [`compare`]: a window of a series against what is expected of it.
 //! - [`learn`]: what is natural, from blocks of a healthy period.
@@ -36,6 +36,7 @@ pub mod episode;
 mod finding;
 pub mod judge;
 pub mod learn;
+mod lessons;
 pub mod mutes;
 mod presence;
 pub mod rule;
@@ -43,6 +44,7 @@ pub mod schema;
 mod screen;
 pub mod sentence;
 pub mod settings;
+mod shorts;
 mod taught;
 mod tick;
 mod volume;
@@ -55,10 +57,13 @@ pub(crate) mod scene;
 #[cfg(test)]
 pub(crate) mod support;
 
+use serde::{Deserialize, Serialize};
+
 use crate::reference::natural::Part;
 
 /// What is tested of a series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Test {
     /// Numbers went up or down.
     Location,
@@ -132,7 +137,8 @@ impl Test {
 }
 
 /// How bad it is. Only the last two page.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing.
     Info,

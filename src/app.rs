@@ -5,11 +5,14 @@
 //!              ^                      ^  ^             |  \-Entry-> Journal --> its home
 //!              |                      |  +-references--+  artifacts found become records
 //!              +------- Door ---------|----------------+  heads, fates and layouts go back
+//!                                     |                |
+//!                                     +-trim--snapshots+  copies of the engine become blocks
 //! ```
 //!
-//! Receivers start before senders: HTTP (not ready yet), the fold, which reads the log to its end,
-//! then configuration and references into the log, and only then the consumers. Stopping goes the
-//! other way: consumers flush and wait for the fate of what they flushed, then the fold, then HTTP.
+//! A start goes on at a snapshot, see [`resume`]. Receivers start before senders: HTTP (not ready
+//! yet), the fold, which reads the log to its end, then configuration and references into the log,
+//! and only then the consumers. Stopping goes the other way: consumers flush and wait for the fate
+//! of what they flushed, then the fold, then HTTP.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -19,21 +22,26 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
+pub use self::error::AppError;
 use crate::app::folding::{Event, Folding};
 use crate::app::references::References;
+use crate::app::snapshots::{Standing, Writer};
 use crate::clock::Clock;
 use crate::config::{Config, Home};
 use crate::engine::Engine;
-use crate::expose::{self, ExposeError, Shared};
-use crate::journal::{self, Journal, JournalError};
+use crate::expose::{self, Shared};
+use crate::journal::{self, Journal};
 use crate::source::{Common, Door, Source, SourceError, Watch, admin};
 use crate::statelog::record::Record;
+use crate::statelog::snapshot::{self, Snapshots};
 use crate::statelog::{self, Appender, Failed, StateLogError};
-use crate::telemetry::Exit;
 
+mod error;
 mod folding;
 mod members;
 mod references;
+pub mod resume;
+mod snapshots;
 mod views;
 
 /// How long the first calls to Kafka may take before the start is given up.
@@ -42,61 +50,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long consumers may take to flush, and the fold to tell the fate of it, at a stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(8);
 
+/// How long a snapshot that is being written gets at a stop.
+const SNAPSHOT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Events from the fold that may wait; the fold drops more of them, and what waits polls the board.
 const EVENTS_MAX: usize = 1024;
-
-/// Why the daemon could not start, or had to stop.
-#[derive(Debug, thiserror::Error)]
-pub enum AppError {
-    /// Kafka, a topic or the consumer group.
-    #[error("cannot consume")]
-    Source(#[from] SourceError),
-    /// The state log.
-    #[error("the state log cannot be used")]
-    StateLog(#[from] StateLogError),
-    /// The journal.
-    #[error("the journal cannot be used")]
-    Journal(#[from] JournalError),
-    /// The HTTP surface.
-    #[error("cannot serve HTTP")]
-    Expose(#[from] ExposeError),
-    /// The fold.
-    #[error("the state log cannot be folded")]
-    Fold(#[from] folding::FoldingError),
-    /// References.
-    #[error("references cannot be looked for")]
-    References(#[from] references::ReferencesError),
-    /// The group has members with a state of their own.
-    #[error(
-        "the consumer group {group} has another member ({other}), but state.home = \"embedded\" is \
-         for one instance: each would see a part of the data only; use state.home = \"kafka\""
-    )]
-    SecondMember {
-        /// The group.
-        group: String,
-        /// The client id of the other member.
-        other: String,
-    },
-    /// A thread could not be started, or ended without a reason.
-    #[error("a part of driftd stopped: {0}")]
-    Thread(&'static str),
-}
-
-impl AppError {
-    /// What the error means to the shell.
-    pub fn exit(&self) -> Exit {
-        match self {
-            Self::SecondMember { .. } => Exit::Usage,
-            Self::Thread(_) | Self::Fold(folding::FoldingError::Panicked) => Exit::Fault,
-            Self::Source(_)
-            | Self::StateLog(_)
-            | Self::Journal(_)
-            | Self::Expose(_)
-            | Self::Fold(_)
-            | Self::References(_) => Exit::Unavailable,
-        }
-    }
-}
 
 /// What a caller learns of a running daemon.
 #[derive(Debug, Clone)]
@@ -126,6 +84,7 @@ pub async fn serve(
     // before the state log: what the journal has must be in the part of the log that is read first
     let (journal, writer) = open_journal(&config, clock).await?;
     let (appender, reader) = open(&config, clock).await?;
+    let (engine, reader, snapshots) = resume(&config, reader, &cluster, &journal).await?;
 
     let shared = Arc::new(Shared::new(config.limits));
     shared.set_journal(journal.clone());
@@ -139,20 +98,26 @@ pub async fn serve(
 
     let door = Arc::new(Door::new());
     let (events, mut heard) = mpsc::channel(EVENTS_MAX);
-    let engine = Engine::new(config.fold.clone());
-    let folding = Folding::start(
-        reader,
-        engine,
-        folding::Doors {
-            door: Arc::clone(&door),
-            shared: Arc::clone(&shared),
-            appender: appender.clone(),
-            journal,
-            events,
-            clock,
-        },
+    let standing = Standing::default();
+    let (snapshots, album) = Writer::start(
+        snapshots,
+        (appender.clone(), journal.clone()),
+        (config.state.snapshot_interval, engine.fold().position),
+        standing.clone(),
+        clock,
     )
-    .ok_or(AppError::Thread("fold"))?;
+    .ok_or(AppError::Thread("snapshots"))?;
+    shared.set_snapshots(move || standing.read());
+    let doors = folding::Doors {
+        door: Arc::clone(&door),
+        shared: Arc::clone(&shared),
+        appender: appender.clone(),
+        journal,
+        album,
+        events,
+        clock,
+    };
+    let folding = Folding::start(reader, engine, doors).ok_or(AppError::Thread("fold"))?;
     show_log(&shared, &appender, clock);
 
     let mut daemon = Daemon {
@@ -175,11 +140,23 @@ pub async fn serve(
     tracing::info!("stopping");
     daemon.drain().await;
     let folded = folding.stop().await;
+    give_up(snapshots).await;
     blocking(move || writer.stop(), "journal").await?;
     let _receivers_are_gone = stopped.send(true);
     let _ended_with_its_own_log_line = tokio::time::timeout(Duration::from_secs(1), http).await;
     folded?;
     ended
+}
+
+/// Waits for a snapshot that is being written, but not for long: the next one will be.
+async fn give_up(snapshots: Writer) {
+    let written = blocking(move || snapshots.join(), "snapshots");
+    if tokio::time::timeout(SNAPSHOT_TIMEOUT, written)
+        .await
+        .is_err()
+    {
+        tracing::warn!("a snapshot is given up");
+    }
 }
 
 /// Gives HTTP its way to the state log: how far it goes, what failed, and where commands are put.
@@ -338,6 +315,26 @@ async fn open(
     }
     let open = move || statelog::open(&config.state, &config.kafka, clock);
     Ok(blocking(open, "state log").await??)
+}
+
+/// Finds the place where this start goes on.
+async fn resume(
+    config: &Arc<Config>,
+    mut reader: statelog::Reader,
+    cluster: &str,
+    journal: &Journal,
+) -> Result<(Engine, statelog::Reader, Snapshots), AppError> {
+    let (config, journal) = (Arc::clone(config), journal.clone());
+    let log = config.state.home.log(cluster);
+    let resume = move || {
+        // after the state log was opened: snapshots know of all that was trimmed before
+        let mut snapshots = snapshot::open(&config.state, &config.kafka, log)?;
+        let stored = journal.stored();
+        let engine = resume::resume(&config.fold, &mut reader, &mut snapshots, stored)?;
+        resume::begin(&journal, &engine);
+        Ok((engine, reader, snapshots))
+    };
+    blocking(resume, "state log").await?
 }
 
 /// Opens the journal in its home.

@@ -170,6 +170,10 @@ pub struct Build {
     /// Series whose rare categories are stored as keyed hashes; repeat it for more.
     #[arg(long, value_name = "SERIES", value_delimiter = ',')]
     pub private: Vec<String>,
+    /// How much each series matters to the model, a JSON object such as {"amount": 0.4}; orders
+    /// what moved, unless the configuration says otherwise [default: those of --layout-from].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub importances: Option<PathBuf>,
     /// The file to write.
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub output: PathBuf,

@@ -128,6 +128,7 @@ fn build(build: Build, clock: Clock) -> Result<(), Failure> {
             .map(|span| (span.from, span.to))
             .collect(),
         private: build.private,
+        importances: build.importances,
         created_at: Some(clock.now()),
         inputs: build.inputs,
     };

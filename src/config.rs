@@ -115,6 +115,8 @@ pub struct State {
     pub home: Home,
     /// How long counts may wait in a worker.
     pub flush_interval: Length,
+    /// How long after a snapshot the next one is written.
+    pub snapshot_interval: Length,
 }
 
 /// The home of the state log.
@@ -126,12 +128,24 @@ pub enum Home {
         topic: String,
         /// The topic of the journal, one partition.
         journal_topic: String,
+        /// The topic of the snapshots, one partition, compacted.
+        snapshot_topic: String,
     },
     /// In a redb file in this directory: one instance.
     Embedded {
         /// The directory; made when it is not there.
         dir: PathBuf,
     },
+}
+
+impl Home {
+    /// What the state log is known as in its snapshots.
+    pub fn log(&self, cluster: &str) -> String {
+        match self {
+            Self::Kafka { topic, .. } => format!("{cluster}/{topic}"),
+            Self::Embedded { .. } => "embedded".to_owned(),
+        }
+    }
 }
 
 /// Where references are found.

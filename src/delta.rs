@@ -13,6 +13,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use crate::decode::Reject;
 use crate::key::{ChainKey, ModelKey, Role};
 use crate::layout::LooseCounts;
@@ -29,7 +31,7 @@ pub use self::arrow::{
 
 /// The short name of a layout in the log, given by the fold in log order when a reference brings a
 /// layout that it has not seen. [`LayoutId::UNIVERSAL`] counts everything as loose series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LayoutId(pub u32);
 
 impl LayoutId {
@@ -61,7 +63,8 @@ pub struct Delta {
 }
 
 /// What became of the records of a range.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "AccountingText", into = "AccountingText")]
 pub struct Accounting {
     /// Records read, the rejected ones included.
     pub records: u64,
@@ -104,7 +107,7 @@ impl Accounting {
 }
 
 /// A record by its offset and the hash of its bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRecord {
     /// Its offset.
     pub offset: i64,
@@ -135,7 +138,7 @@ pub struct ModelDelta {
 }
 
 /// The counts of one pane of event time.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PaneDelta {
     /// The start of the pane.
     pub start: Timestamp,

@@ -12,12 +12,13 @@ use crate::alert::episode::{Alert, Change};
 use crate::board::{Board, ClosedWindow};
 use crate::engine::scribe::Scribe;
 use crate::fold::{self, Effect, Fold, FoldError};
-use crate::journal;
+use crate::journal::{self, Chain};
 use crate::key::ModelKey;
-use crate::statelog::record::Configuration;
+use crate::statelog::record::{Anchor, Configuration};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
 
+mod image;
 mod scribe;
 
 /// What the engine is given.
@@ -51,7 +52,7 @@ pub enum Output {
 }
 
 /// Fold and scores.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     fold: Fold,
     ready: bool,
@@ -65,8 +66,19 @@ pub struct Engine {
 impl Engine {
     /// An engine at the start of a log; `config` holds until the log brings one.
     pub fn new(config: Configuration) -> Self {
+        Self::of(Fold::new(config))
+    }
+
+    /// An engine at the place of an anchor, whose journal goes on after `journal`.
+    pub fn at_anchor(config: Configuration, anchor: &Anchor, journal: Chain) -> Self {
+        let mut engine = Self::of(Fold::at_anchor(config, anchor));
+        engine.scribe = Scribe::after(journal);
+        engine
+    }
+
+    fn of(fold: Fold) -> Self {
         Self {
-            fold: Fold::new(config),
+            fold,
             ready: false,
             desk: Desk::default(),
             effects: Vec::new(),
@@ -86,7 +98,10 @@ impl Engine {
         match input {
             Input::Record(record) => {
                 self.fold.apply(record, &mut self.effects)?;
+                let mut anew = false;
                 for effect in self.effects.drain(..) {
+                    let is_active = matches!(effect, Effect::Activated { is_new: true, .. });
+                    anew |= is_active || effect == Effect::Configured;
                     if let Effect::Command(command) = &effect
                         && self.desk.command(command, self.fold.log_time)
                     {
@@ -110,6 +125,9 @@ impl Engine {
                     } else {
                         outputs.push(Output::Effect(effect));
                     }
+                }
+                if anew {
+                    self.desk.prepare(&self.fold);
                 }
                 self.desk.look(&self.fold, &mut self.told);
                 for (change, alert) in self.told.drain(..) {

@@ -55,6 +55,7 @@ use crate::config::{SurfaceLimits, Tokens};
 use crate::journal::Journal;
 use crate::statelog::AppendError;
 use crate::statelog::record::Record;
+use crate::time::Timestamp;
 
 mod api;
 mod auth;
@@ -146,6 +147,8 @@ struct Local {
     append_errors: Ask<u64>,
     dead_letters_failed: Ask<u64>,
     fold_lag: Ask<Option<u64>>,
+    /// The log time of the newest snapshot, and how many were not written.
+    snapshots: Ask<(Option<Timestamp>, u64)>,
     journal: Journal,
     /// None where all may read and nobody may command.
     tokens: Option<Arc<Tokens>>,
@@ -182,6 +185,7 @@ impl Shared {
                 append_errors: Arc::new(|| 0),
                 dead_letters_failed: Arc::new(|| 0),
                 fold_lag: Arc::new(|| None),
+                snapshots: Arc::new(|| (None, 0)),
                 journal: Journal::default(),
                 tokens: None,
                 commands: None,
@@ -223,6 +227,14 @@ impl Shared {
     /// Says how to ask for the number of rejected records that could not be copied.
     pub fn set_dead_letters_failed(&self, failed: impl Fn() -> u64 + Send + Sync + 'static) {
         self.set_local(|local| local.dead_letters_failed = Arc::new(failed));
+    }
+
+    /// Says how to ask for the log time of the newest snapshot, and how many were not written.
+    pub fn set_snapshots(
+        &self,
+        snapshots: impl Fn() -> (Option<Timestamp>, u64) + Send + Sync + 'static,
+    ) {
+        self.set_local(|local| local.snapshots = Arc::new(snapshots));
     }
 
     /// Says how to ask for the records of the state log not folded yet, where that is known.

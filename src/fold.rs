@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use globset::GlobSet;
+use serde::{Deserialize, Serialize};
 
 use crate::delta::{Accounting, Delta, LastRecord};
 use crate::fold::activation::{Active, Named};
@@ -36,6 +37,7 @@ mod activation;
 mod admission;
 mod anchors;
 pub mod hours;
+mod image;
 pub mod learning;
 pub mod model;
 mod packed;
@@ -131,7 +133,7 @@ pub enum FoldError {
 }
 
 /// A chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     /// Where its next delta must start.
     pub head: i64,
@@ -142,7 +144,7 @@ pub struct Chain {
 }
 
 /// What became of the records of a topic, and when they arrived.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
     /// Totals since the first genesis.
     pub totals: Accounting,
@@ -155,7 +157,7 @@ pub struct Topic {
 }
 
 /// How often a limit kept something out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHits {
     /// Deltas with rows of a model version beyond `limits.models_max`.
     pub models: u64,
@@ -223,6 +225,11 @@ impl Fold {
             anchors: Vec::new(),
             swept: Timestamp::MIN,
         }
+    }
+
+    /// SHA-256 of the last record folded.
+    pub fn last_digest(&self) -> [u8; 32] {
+        self.last_digest
     }
 
     /// Folds the next record.

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// The longest name in bytes; a record that bears a longer one is rejected as `bad_name`.
 pub const NAME_BYTES_MAX: usize = 128;
 
@@ -15,7 +17,8 @@ pub const NAME_BYTES_MAX: usize = 128;
 pub const UNVERSIONED: &str = "unversioned";
 
 /// A checked name of a model, version or series.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Name(Arc<str>);
 
 /// Why a text cannot be a name.
@@ -56,6 +59,13 @@ impl Name {
     }
 }
 
+impl TryFrom<String> for Name {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -69,7 +79,7 @@ impl std::borrow::Borrow<str> for Name {
 }
 
 /// A version of a model, the unit that has a layout, references and panes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ModelKey {
     /// Reserved: empty.
     pub tenant: Arc<str>,
@@ -100,7 +110,8 @@ impl fmt::Display for ModelKey {
 }
 
 /// What a series is to its model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// An input of the model.
     Feature,
@@ -216,7 +227,7 @@ pub fn is_reserved(feature: &str) -> bool {
 /// A chain: one incarnation of one partition of one topic of one cluster.
 ///
 /// Its records are counted in one unbroken sequence of deltas that starts with a genesis.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChainKey {
     /// The state log that this chain belongs to, when there is more than one.
     pub shard: u16,

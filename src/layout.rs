@@ -37,6 +37,10 @@ mod universal;
 
 use std::sync::Arc;
 
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::image::run;
 use crate::key::{NAME_BYTES_MAX, NameError};
 
 pub use self::categories::{
@@ -68,7 +72,8 @@ pub const LAYOUT_BYTES_MAX: usize = 64 << 20;
 pub const SERIES_NAME_BYTES_MAX: usize = NAME_BYTES_MAX + "prediction.".len();
 
 /// What the values of a series are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Numbers.
     Numeric,
@@ -228,6 +233,19 @@ impl Layout {
             return Err(LayoutError::NotCanonical);
         }
         Ok(layout)
+    }
+}
+
+impl Serialize for Layout {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.to_bytes())
+    }
+}
+
+impl<'de> Deserialize<'de> for Layout {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes: Vec<u8> = run::deserialize(deserializer)?;
+        Self::from_bytes(&bytes).map_err(D::Error::custom)
     }
 }
 

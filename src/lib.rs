@@ -45,6 +45,7 @@ pub mod engine;
 pub mod expose;
 pub mod files;
 pub mod fold;
+pub mod image;
 pub mod journal;
 pub mod key;
 pub mod layout;
@@ -58,3 +59,6 @@ pub mod stats;
 pub mod tally;
 pub mod telemetry;
 pub mod time;
+
+#[cfg(test)]
+mod testing;

@@ -9,6 +9,9 @@
 //! found        by any test in any window with probability 1/2, the effect gate passed
 //! ```
 //!
+//! The budget is shared as in production: by the tests of all series, of the keys and fields of
+//! rows, and of how many rows there are, of a model with this one version.
+//!
 //! The median of a chi-squared statistic that is not centred, but off by `L`, is near
 //! `L + df - 1`. That other windows and later ticks may also find it is left out, so in truth
 //! changes are found a little sooner; a change in the middle of a step is found up to a step later.
@@ -20,17 +23,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert::baseline::Expected;
-use crate::alert::compare::{compare, psi_of, tests_of};
+use crate::alert::budget;
+use crate::alert::compare::{compare, psi_of};
 use crate::alert::counts::SeriesCounts;
 use crate::alert::judge::{HourRows, Judge, Nature, Source, buckets_of, whole_of};
 use crate::alert::learn;
 use crate::alert::rule::Verdict;
-use crate::alert::settings::SeriesSettings;
+use crate::alert::settings::Settings;
 use crate::fold::window::Window;
+use crate::key::ModelKey;
 use crate::power::change::{Change, Shares};
 use crate::reference::natural::Offsets;
 use crate::reference::{BLOCK, Reference};
-use crate::statelog::record::BaselineChoice;
+use crate::statelog::record::{Alerting, BaselineChoice};
 use crate::time::{Length, Timestamp};
 
 pub mod change;
@@ -107,7 +112,12 @@ fn judge_of(
 ) -> Judge {
     let learned = learn::of_reference(&reference, &traffic.windows, BaselineChoice::Auto, offsets);
     let natural = learned.map(Arc::new).or_else(|| reference.natural.clone());
-    let series = reference.layout.series();
+    let (model, version) = (&reference.header.model, &reference.header.version);
+    let alerts = Alerting {
+        false_alarms_per_month: traffic.false_alarms_per_month,
+        ..Alerting::default()
+    };
+    let settings = Settings::new(&alerts, &ModelKey::new(model.clone(), version.clone()));
     let nature = natural.map(|natural| Nature {
         source: Source::Reference,
         natural,
@@ -116,10 +126,10 @@ fn judge_of(
     Judge {
         buckets: buckets_of(&reference.layout, nature.as_ref()),
         nature,
-        false_alarms_per_month: traffic.false_alarms_per_month,
-        tests: series.iter().map(|series| tests_of(series.kind())).sum(),
+        false_alarms_per_month: settings.false_alarms_per_month(),
+        tests: budget::tests_of_model(&reference, &settings),
         windows: traffic.windows.len(),
-        settings: vec![SeriesSettings::default(); series.len()],
+        settings: settings.of_layout(&reference.layout),
         importances: Vec::new(),
         owner: None,
         whole: whole_of(&reference),

@@ -31,7 +31,10 @@ pub mod show;
 pub mod store;
 pub mod zone;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 use crate::key::{Carrier, Name};
 use crate::layout::{CONVENTION, Digest, Layout, SeriesLayout};
@@ -48,7 +51,8 @@ pub const BLOCK: Length = Length::HOUR;
 
 /// What the rows of a reference are to the model. In the order of activation: a training reference
 /// owns the layout.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ReferenceRole {
     /// What it was trained on: live data against it is skew.
     Training,
@@ -75,7 +79,7 @@ impl ReferenceRole {
 }
 
 /// What a reference is of and where it comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Header {
     /// The model.
     pub model: Name,
@@ -96,6 +100,8 @@ pub struct Header {
     /// Whether driftd learned it from live rows by itself, so that its edges are points of the grid
     /// that rows without a layout are counted on.
     pub learned: bool,
+    /// How much series matter to the model, by name, numbers from 0 on; others count as 1.
+    pub importances: BTreeMap<String, f64>,
     /// Where the rows come from.
     pub provenance: Provenance,
 }
@@ -113,6 +119,7 @@ impl Header {
             last_event: None,
             timezone: None,
             learned: false,
+            importances: BTreeMap::new(),
             provenance: Provenance {
                 inputs: Vec::new(),
                 created_at: None,
@@ -303,10 +310,12 @@ impl Reference {
         }
     }
 
-    /// Whether windows are judged by `other` as by this one: the same digest, and the same taught
-    /// by hours.
+    /// Whether windows are judged by `other` as by this one, and what moved stands in the same
+    /// order: the same digest, the same taught by hours, the same importances.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.natural == other.natural
+        self.digest == other.digest
+            && self.natural == other.natural
+            && self.header.importances == other.header.importances
     }
 
     /// A series of the reference by name, with its layout.

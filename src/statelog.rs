@@ -15,13 +15,17 @@ use crate::clock::Clock;
 use crate::config::{Home, Kafka, State};
 use crate::statelog::embedded::EmbeddedError;
 use crate::statelog::kafka::KafkaLogError;
-use crate::statelog::record::{Record, RecordError, UnwritableError};
+use crate::statelog::record::{Anchor, Record, RecordError, UnwritableError};
 use crate::time::Timestamp;
 
 pub mod chain;
 pub mod embedded;
 pub mod kafka;
 pub mod record;
+pub mod snapshot;
+
+/// How long one record is waited for before it is asked for again.
+const TIMEOUT: Duration = Duration::from_millis(100);
 
 /// The largest record in bytes; a larger delta is written in halves.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -144,6 +148,15 @@ impl Appender {
         }
     }
 
+    /// Takes away the records before this position. Blocks on disk or network.
+    pub fn trim(&self, position: u64) -> Result<(), StateLogError> {
+        match &self.0 {
+            AppenderHome::Embedded(home) => home.trim(position)?,
+            AppenderHome::Kafka(home) => home.trim(position)?,
+        }
+        Ok(())
+    }
+
     /// The position after the last record there is, if the home says so soon.
     pub fn end(&self) -> Option<u64> {
         match &self.0 {
@@ -172,6 +185,59 @@ enum ReaderHome {
 }
 
 impl Reader {
+    /// The position of the first record that is there; 0 where none was ever taken away.
+    pub fn first(&self) -> u64 {
+        match &self.0 {
+            ReaderHome::Embedded(home) => home.first(),
+            ReaderHome::Kafka(home) => home.first(),
+        }
+    }
+
+    /// Goes on at this position if the record before it has this digest; else nothing changes. Only
+    /// before anything was read.
+    pub fn resume(&mut self, position: u64, digest: &[u8; 32]) -> Result<bool, StateLogError> {
+        Ok(match &mut self.0 {
+            ReaderHome::Embedded(home) => home.resume(position, digest)?,
+            ReaderHome::Kafka(home) => home.resume(position, digest)?,
+        })
+    }
+
+    /// Goes on at the first record that is there, and says where that is.
+    pub fn restart(&mut self) -> Result<u64, StateLogError> {
+        let first = self.first();
+        match &mut self.0 {
+            ReaderHome::Embedded(home) => home.start_at(first),
+            ReaderHome::Kafka(home) => home.start_at(first)?,
+        }
+        Ok(first)
+    }
+
+    /// Goes on at the place of the first anchor that says all of what was before it; `None` where
+    /// the log has none.
+    pub fn resume_at_anchor(&mut self) -> Result<Option<Anchor>, StateLogError> {
+        let first = self.first();
+        let found = loop {
+            match self.next(TIMEOUT)? {
+                Read::Entry(entry) => {
+                    if let Ok(Record::Anchor(anchor)) = entry.record
+                        && anchor.position >= first
+                    {
+                        break Some(anchor);
+                    }
+                }
+                Read::End => break None,
+                Read::Idle => {}
+            }
+        };
+        if let Some(anchor) = &found {
+            match &mut self.0 {
+                ReaderHome::Embedded(home) => home.start_at(anchor.position),
+                ReaderHome::Kafka(home) => home.start_at(anchor.position)?,
+            }
+        }
+        Ok(found)
+    }
+
     /// The next record, waiting for it at most this long.
     pub fn next(&mut self, timeout: Duration) -> Result<Read, StateLogError> {
         match &mut self.0 {

@@ -15,6 +15,7 @@ use std::ops::{Add, Sub};
 use std::str::FromStr;
 
 use jiff::fmt::temporal::DateTimePrinter;
+use serde::{Deserialize, Serialize};
 
 /// Milliseconds in the units that people write.
 const UNITS: [(&str, i64); 5] = [
@@ -26,7 +27,10 @@ const UNITS: [(&str, i64); 5] = [
 ];
 
 /// A point in time: milliseconds since the Unix epoch, UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(from = "i64")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -68,6 +72,12 @@ impl Timestamp {
     /// The length from `earlier` to this point in milliseconds; negative when it lies after.
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0 - earlier.0
+    }
+}
+
+impl From<i64> for Timestamp {
+    fn from(millis: i64) -> Self {
+        Self::from_millis(millis)
     }
 }
 
@@ -115,7 +125,8 @@ impl FromStr for Timestamp {
 }
 
 /// A length of time: a positive whole number of milliseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64")]
 pub struct Length(i64);
 
 impl Length {
@@ -202,6 +213,13 @@ impl fmt::Display for Length {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a length of time such as 30s, 5m, 6h or 7d")]
 pub struct LengthError(String);
+
+impl TryFrom<i64> for Length {
+    type Error = LengthError;
+    fn try_from(millis: i64) -> Result<Self, LengthError> {
+        Self::from_millis(millis).ok_or_else(|| LengthError(format!("{millis}ms")))
+    }
+}
 
 impl FromStr for Length {
     type Err = LengthError;

@@ -37,7 +37,7 @@ use driftd::expose::metrics::METRICS;
 /// later layer than the module.
 const LAYERS: &[&[&str]] = &[
     &["time"],
-    &["key", "clock"],
+    &["key", "clock", "image"],
     &["decode"],
     &["layout"],
     &["stats"],
@@ -51,7 +51,7 @@ const LAYERS: &[&[&str]] = &[
     &["alert"],
     &["power", "board"],
     &["engine"],
-    &["source", "statelog/kafka"],
+    &["source", "statelog/kafka", "statelog/snapshot"],
     &[
         "journal/file",
         "journal/kafka",
@@ -64,7 +64,7 @@ const LAYERS: &[&[&str]] = &[
     &["app"],
     &["demo"],
     &["command"],
-    &["lib", "main"],
+    &["lib", "main", "testing"],
 ];
 
 /// Modules, and parts of modules, that are pure.
@@ -78,6 +78,7 @@ const PURE: &[&str] = &[
     "statelog/record",
     "statelog/chain",
     "fold",
+    "image",
     "journal/audit",
     "journal/entry",
     "journal/event",
@@ -157,11 +158,44 @@ const FORMATS: &[&str] = &[
     "expose/view",
 ];
 
+/// What has a form: data that becomes bytes, and all that is kept of the fold between starts, whose
+/// bytes are made by `image`.
+const FORMS: &[&str] = &[
+    "alert",
+    "config/raw",
+    "decode",
+    "delta",
+    "engine",
+    "expose/view",
+    "files",
+    "fold",
+    "image",
+    "journal",
+    "key",
+    "layout",
+    "power/show",
+    "reference",
+    "replay",
+    "statelog/record",
+    "statelog/snapshot",
+    "time",
+];
+
 /// Crates and the only modules, or parts of modules, that name them.
 const CONFINED: &[(&str, &[&str])] = &[
-    ("rdkafka", &["source", "statelog/kafka", "journal", "demo"]),
+    (
+        "rdkafka",
+        &[
+            "source",
+            "statelog/kafka",
+            "statelog/snapshot",
+            "journal",
+            "demo",
+        ],
+    ),
     ("prometheus", &["expose/metrics", "telemetry"]),
-    ("serde", FORMATS),
+    ("serde", FORMS),
+    ("rmp_serde", &["image"]),
     ("serde_json", FORMATS),
     ("arrow", FORMATS),
     ("parquet", FORMATS),
@@ -406,8 +440,10 @@ fn modules_of_tests_are_found_behind_all_their_attributes() {
         "#[cfg(test)]\n#[expect(\n    lint,\n    reason = [ ]\n)]\nmod tests;\n",
         "mod shipped;\n",
         "#[cfg(test)]\npub(crate) mod fixture {\n    mod inner;\n}\n",
+        "#[cfg(test)]\npub(super) mod shared;\n",
     );
-    assert_eq!(test_modules(code), [(2, "tests;"), (9, "fixture {")]);
+    let found = [(2, "tests;"), (9, "fixture {"), (13, "shared;")];
+    assert_eq!(test_modules(code), found);
 }
 
 /// A Rust source file of the crate.
@@ -524,10 +560,10 @@ fn test_modules(code: &str) -> Vec<(usize, &str)> {
 /// What follows `mod` in the line of a module.
 fn module_item(line: &str) -> Option<&str> {
     let line = line.trim();
-    let line = line
-        .strip_prefix("pub(crate) ")
-        .or(line.strip_prefix("pub "))
-        .unwrap_or(line);
+    let line = match line.strip_prefix("pub(") {
+        Some(within) => within.split_once(") ")?.1,
+        None => line.strip_prefix("pub ").unwrap_or(line),
+    };
     line.strip_prefix("mod ")
 }
 

@@ -16,6 +16,9 @@
 //! Worked example: one a month, windows of 1, 6 and 24 hours, 80 tests: a 1 h window is judged 720
 //! times a month, each time at 5.8e-6; a 24 h window 180 times at 2.3e-5.
 
+use super::settings::Settings;
+use super::{compare, presence, volume};
+use crate::reference::Reference;
 use crate::time::Length;
 
 /// The month of the budget.
@@ -36,6 +39,20 @@ pub fn alpha(false_alarms_per_month: f64, window: Length, windows: usize, tests:
     let share = every(window, step).as_seconds() / MONTH.as_seconds();
     let shares = real(windows.max(1)) * real(tests.max(1));
     (false_alarms_per_month * share / shares).min(1.0)
+}
+
+/// How many tests of a model version are charged to the budget of its model: those of its series,
+/// and of the keys and fields of its rows.
+pub(super) fn tests_of_version(reference: &Reference, settings: &Settings<'_>) -> usize {
+    let series = reference.layout.series().iter();
+    let judged = series.filter(|series| !settings.of_series(series.name()).is_off);
+    let of_series = judged.map(|series| compare::tests_of(series.kind()));
+    of_series.sum::<usize>() + presence::tests_of(reference, settings)
+}
+
+/// `J` of a model with a single version: the tests of that, and of how many rows the model has.
+pub fn tests_of_model(reference: &Reference, settings: &Settings<'_>) -> usize {
+    tests_of_version(reference, settings) + volume::tests_of(settings)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are few")]

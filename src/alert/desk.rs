@@ -13,6 +13,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::budget::{self, STEPS_PER_WINDOW};
 use super::episode::{Alert, Change, Hand};
 use super::finding::Told;
@@ -32,7 +34,7 @@ use crate::time::{Length, Timestamp};
 pub const RESOLVED_MAX: usize = 1_000;
 
 /// All watches and what they have found.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Desk {
     watches: BTreeMap<ModelKey, Watch>,
     volumes: Volumes,
@@ -42,6 +44,7 @@ pub struct Desk {
     totals: Totals,
     mutes: Mutes,
     /// The ids of the firing alerts that mutes cover.
+    #[serde(skip)]
     muted: Arc<BTreeSet<Arc<str>>>,
 }
 
@@ -66,6 +69,11 @@ impl Desk {
             return;
         }
         self.looked = ticks;
+        self.watches.retain(|key, _| fold.models.contains_key(key));
+        for (key, model) in &fold.models {
+            let watch = self.watches.entry(key.clone()).or_default();
+            watch.lessons.learn(model, &fold.config);
+        }
         let tests = self.prepare(fold);
         let before = told.len();
         for (key, model) in &fold.models {
@@ -155,10 +163,15 @@ impl Desk {
         Some(change)
     }
 
-    /// Puts every watch in order, and forgets those of model versions that are gone.
+    /// Gives every watch the judge that follows from what the fold says and what was learned.
     /// Gives how many tests share the budget of each model.
-    fn prepare(&mut self, fold: &Fold) -> BTreeMap<Group, usize> {
-        self.watches.retain(|key, _| fold.models.contains_key(key));
+    pub fn prepare(&mut self, fold: &Fold) -> BTreeMap<Group, usize> {
+        for (key, model) in &fold.models {
+            if let Some(reference) = model.references.judge() {
+                let watch = self.watches.entry(key.clone()).or_default();
+                watch.lessons.settle(reference, &fold.config);
+            }
+        }
         for (key, model) in &fold.models {
             let before = self.before(fold, model);
             let watch = self.watches.entry(key.clone()).or_default();
@@ -175,6 +188,12 @@ impl Desk {
         tests
     }
 
+    /// Takes up what follows from what was kept, after it was read.
+    pub fn resume(&mut self, fold: &Fold) {
+        self.prepare(fold);
+        self.mark();
+    }
+
     /// What was natural of the version of the same model that was seen last before this one began.
     fn before(&self, fold: &Fold, model: &ModelState) -> Option<Nature> {
         let layout = &model.references.judge()?.layout;
@@ -185,21 +204,21 @@ impl Desk {
                 && other.first_event < model.first_event
         };
         let of_model = fold.models.values().filter(is_before);
-        let (judge, other) = of_model
+        let (nature, of, other) = of_model
             .filter_map(|other| {
-                let judge = self.watches.get(&other.key)?.judge.as_ref()?;
-                let nature = judge.nature.as_ref()?;
-                nature.places.is_none().then_some((judge, other))
+                let reference = other.references.judge()?;
+                let nature = self.watches.get(&other.key)?.lessons.nature()?;
+                Some((nature, &reference.layout, other))
             })
-            .max_by_key(|(_, other)| other.first_event)?;
+            .max_by_key(|(.., other)| other.first_event)?;
         let places = layout.series().iter().map(|series| {
-            let place = judge.reference.layout.find(series.name())?;
-            let same = judge.reference.layout.series().get(place)?;
+            let place = of.find(series.name())?;
+            let same = of.series().get(place)?;
             (same.kind() == series.kind()).then_some(place)
         });
         Some(Nature {
             source: Source::Before(other.key.version.as_str().into()),
-            natural: Arc::clone(&judge.nature.as_ref()?.natural),
+            natural: Arc::clone(&nature.natural),
             places: Some(places.collect()),
         })
     }

@@ -17,6 +17,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::rule::{Judged, Rule, Verdict};
@@ -29,7 +30,7 @@ use crate::time::{Length, Timestamp};
 pub const SILENCE: Length = Length::DAY;
 
 /// One alert.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// A short hash of what it is of and when it fired.
     pub id: Arc<str>,
@@ -64,7 +65,7 @@ pub struct Alert {
 }
 
 /// By whose hand something was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hand {
     /// Who.
     pub actor: Arc<str>,
@@ -75,7 +76,8 @@ pub struct Hand {
 }
 
 /// What became of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It fires.
     Fired,
@@ -133,7 +135,7 @@ pub fn id_of(
 }
 
 /// A firing alert, and for how long it has looked as if it were over.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Episode {
     /// The alert.
     pub alert: Arc<Alert>,

@@ -4,6 +4,7 @@
 //! each window length, and what the operator said of single series. Whoever has one and a window
 //! gets the same verdicts, live, in a replay and when somebody asks about last week.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::baseline::{Expected, Hour};
@@ -15,8 +16,8 @@ use super::settings::SeriesSettings;
 use crate::fold::window::Window;
 use crate::key::Carrier;
 use crate::layout::{Layout, SeriesLayout};
-use crate::reference::natural::{Dispersion, Natural, Part, Profile};
-use crate::reference::{BlockCells, Reference};
+use crate::reference::natural::{Dispersion, Natural, Part, Profile, WindowNatural};
+use crate::reference::{BLOCK, BlockCells, Reference};
 use crate::score;
 use crate::stats;
 use crate::time::{Length, Timestamp};
@@ -56,8 +57,67 @@ impl Nature {
         *window.series.get(place)?.get(part as usize)?
     }
 
+    /// What is known of windows shorter than an hour, by the places of this layout.
+    pub(super) fn shorts(&self) -> BTreeMap<Length, WindowNatural> {
+        let short = |window: &&WindowNatural| window.length < BLOCK;
+        let placed = |window: &WindowNatural| {
+            let of = |place: &Option<usize>| window.series.get((*place)?).copied();
+            let series = match &self.places {
+                None => window.series.clone(),
+                Some(places) => places
+                    .iter()
+                    .map(|place| of(place).unwrap_or_default())
+                    .collect(),
+            };
+            let placed = WindowNatural {
+                series,
+                ..window.clone()
+            };
+            (window.length, placed)
+        };
+        let windows = self.natural.windows.iter();
+        windows.filter(short).map(placed).collect()
+    }
+
+    /// Whether this is the very same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.natural, &other.natural)
+            && (&self.source, &self.places) == (&other.source, &other.places)
+    }
+
+    /// The same, but for what was learned of short windows.
+    pub(super) fn with_shorts(self, shorts: BTreeMap<Length, WindowNatural>) -> Self {
+        if shorts.is_empty() {
+            return self;
+        }
+        let own = self.natural.windows.iter();
+        let mut all: BTreeMap<Length, WindowNatural> =
+            own.map(|window| (window.length, window.clone())).collect();
+        all.extend(shorts);
+        let natural = Natural {
+            windows: all.into_values().collect(),
+            profile: self.natural.profile.clone(),
+        };
+        Self {
+            natural: Arc::new(natural),
+            ..self
+        }
+    }
+
+    /// The same, and of short windows of which it knows nothing what is known of the version
+    /// before.
+    pub(super) fn after(self, before: &Self) -> Self {
+        let mut shorts = before.shorts();
+        shorts.retain(|length, _| {
+            let window = self.natural.window(*length);
+            let mut parts = window.iter().flat_map(|window| &window.series).flatten();
+            !parts.any(Option::is_some)
+        });
+        self.with_shorts(shorts)
+    }
+
     /// The hours of the day; those of another version say nothing of this one's counts.
-    fn profile(&self) -> Option<&Profile> {
+    pub(super) fn profile(&self) -> Option<&Profile> {
         match self.places {
             None => self.natural.profile.as_deref(),
             Some(_) => None,

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use globset::{Glob, GlobMatcher};
+use serde::{Deserialize, Serialize};
 
 use super::episode::{Alert, Hand};
 use crate::statelog::record::Mute;
@@ -81,9 +82,29 @@ impl Pattern {
 }
 
 /// The mutes in force, by their ids.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<(Mute, Hand)>", into = "Vec<(Mute, Hand)>")]
 pub struct Mutes {
     by_id: BTreeMap<Arc<str>, Arc<Muting>>,
+}
+
+impl From<Vec<(Mute, Hand)>> for Mutes {
+    fn from(kept: Vec<(Mute, Hand)>) -> Self {
+        let by_id = kept.into_iter().map(|(mute, by)| {
+            let id = mute.id.as_str().into();
+            (id, Arc::new(Muting::new(&mute, by)))
+        });
+        Self {
+            by_id: by_id.collect(),
+        }
+    }
+}
+
+impl From<Mutes> for Vec<(Mute, Hand)> {
+    fn from(mutes: Mutes) -> Self {
+        let all = mutes.by_id.values();
+        all.map(|one| (one.mute.clone(), one.by.clone())).collect()
+    }
 }
 
 impl Mutes {

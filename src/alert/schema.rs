@@ -15,6 +15,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::episode::{self, Alert, Episode, id_of};
 use super::finding::{Episodes, Told};
 use super::sentence::{cut, of_kind};
@@ -33,7 +35,7 @@ const SERIES: &str = "schema";
 const NAMED_MAX: usize = 5;
 
 /// What a version has, lacks and means by the same name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The version that is new.
     pub key: ModelKey,

@@ -6,6 +6,7 @@ use globset::{Glob, GlobMatcher};
 
 use crate::key::ModelKey;
 use crate::layout::Layout;
+use crate::reference::Reference;
 use crate::statelog::record::{About, AlertRule, Alerting};
 
 /// The smallest effect that matters unless said otherwise: a mean shift of about a tenth of a
@@ -65,15 +66,18 @@ impl<'a> Settings<'a> {
         owners.next_back().map(Arc::from)
     }
 
-    /// How much each series of a layout matters, in its order.
-    pub fn importances(&self, layout: &Layout) -> Vec<f64> {
+    /// How much each series of a reference matters, in the order of its layout: what was said here
+    /// goes before what the reference says.
+    pub fn importances(&self, reference: &Reference) -> Vec<f64> {
         let of = |name: &str| {
-            let mut said = self
-                .about
-                .iter()
-                .filter_map(|about| about.importances.get(name));
+            let about = self.about.iter().map(|about| &about.importances);
+            let mut said = [&reference.header.importances]
+                .into_iter()
+                .chain(about)
+                .filter_map(|importances| importances.get(name));
             said.next_back().copied().unwrap_or(1.0)
         };
+        let layout = &reference.layout;
         layout
             .series()
             .iter()
@@ -113,5 +117,45 @@ impl<'a> Settings<'a> {
     pub fn of_layout(&self, layout: &Layout) -> Vec<SeriesSettings> {
         let series = layout.series().iter();
         series.map(|series| self.of_series(series.name())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::scene::{Rows, Scene, config, hour, key, reference};
+    use crate::decode::Value;
+    use crate::key::{Carried, Carrier, Role};
+
+    /// What a reference in the log says of importances holds for whoever reads the log, unless the
+    /// configuration, which is in the log too, says otherwise of a series.
+    #[test]
+    fn importances_are_the_reference_s_unless_the_configuration_says_otherwise() {
+        let fields = ["x", "y", "z"].map(|name| (Role::Feature, name, Value::Number(1.0)));
+        let mut reference = reference("1", &fields, [1_000, 0, 0, 0]);
+        let importances = [("x".to_owned(), 0.5), ("y".to_owned(), 3.0)];
+        reference.header.importances = importances.into();
+        let mut config = config();
+        config.alerts.about = vec![About {
+            model: "m*".to_owned(),
+            owner: None,
+            importances: [("y".to_owned(), 0.0)].into(),
+        }];
+        let mut scene = Scene::new(config);
+        scene.activate(hour(0), &reference);
+        let rows = Rows {
+            version: "1",
+            count: 10,
+            carried: Carried::NONE.with(Carrier::Features),
+            fields: &fields,
+        };
+        scene.hour(1, &[rows]);
+        let of_series = |scene: &Scene| scene.board().judges[&key("1")].importances.clone();
+        assert_eq!(of_series(&scene), [0.5, 0.0, 1.0]);
+        // the same counts with other importances are another reference
+        reference.header.importances = [("z".to_owned(), 2.0)].into();
+        scene.activate(hour(1), &reference);
+        scene.pass(2);
+        assert_eq!(of_series(&scene), [1.0, 0.0, 2.0]);
     }
 }

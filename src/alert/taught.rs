@@ -9,13 +9,23 @@
 use std::sync::Arc;
 
 use super::learn;
+use crate::fold::hours::Hours;
 use crate::reference::natural::Natural;
-use crate::reference::{BLOCK, Reference};
+use crate::reference::{BLOCK, HourBlock, Reference};
 use crate::statelog::record::Configuration;
 use crate::time::Length;
 
 /// Days of live traffic that teach what is natural, where the reference does not.
 pub(super) const LIVE_DAYS: u32 = 8;
+
+/// The hours of live traffic that teach: all, once they are of so many days, all with rows. A lone
+/// row long before the others is no beginning.
+pub(super) fn live_days(hours: &Hours) -> Option<Vec<HourBlock>> {
+    let (from, to) = hours.span()?;
+    let is_long = to.millis_since(from) >= Length::DAY.times(LIVE_DAYS).as_millis();
+    let is_enough = is_long && hours.days() >= LIVE_DAYS as usize;
+    is_enough.then(|| hours.range(from, to).collect())
+}
 
 /// What was learned from the hours of a reference, under which configuration.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! lambda  = sum over the hours of the window of their mean over the earlier days; working days and
-//!           weekends apart where there are 14 days
+//!           weekends apart where there are 14 days, in the local time of the reference's hours
 //! T       = 2 (n ln(n / lambda) - (n - lambda)) where n < lambda, else 0         df 1
 //! tau, K  : the same statistic of each earlier day's window against the other days (dispersion)
 //! size    = (1 - n / lambda) ln(lambda / n)              n / lambda at least 1/1000
@@ -24,6 +24,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use self::past::{Hourly, Past, Window};
 use super::Test;
 use super::budget::{self, STEPS_PER_WINDOW};
@@ -33,9 +35,10 @@ use super::rule::{Rule, judge};
 use super::sentence;
 use super::settings::Settings;
 use crate::fold::Fold;
-use crate::fold::model::ModelState;
+use crate::fold::model::{ModelState, References};
 use crate::key::{ModelKey, Name};
-use crate::reference::BLOCK;
+use crate::reference::natural::Offsets;
+use crate::reference::{BLOCK, Reference};
 use crate::time::{Length, Timestamp};
 
 mod past;
@@ -53,12 +56,12 @@ pub(super) const CRITICAL: f64 = 2.07;
 pub(super) type Group = (Arc<str>, Name);
 
 /// The models whose rows are watched.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Volumes {
     of: BTreeMap<Group, Watched>,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Watched {
     episodes: Episodes,
     /// The last tick judged of each window length.
@@ -111,7 +114,9 @@ impl Volumes {
             };
             let counted = versions.iter().flat_map(|version| &version.volume);
             let rows = Hourly::new(counted, span);
-            watched.judge(&due, (&rows, &last.key), &share, told);
+            let utc = Offsets::utc();
+            let offsets = offsets_of(versions).unwrap_or(&utc);
+            watched.judge(&due, (&rows, offsets, &last.key), &share, told);
         }
     }
 
@@ -183,13 +188,13 @@ impl Watched {
     fn judge(
         &mut self,
         due: &[(Timestamp, Length)],
-        (rows, key): (&Hourly, &ModelKey),
+        (rows, offsets, key): (&Hourly, &Offsets, &ModelKey),
         share: &Share,
         told: &mut Vec<Told>,
     ) {
         for (tick, length) in due {
             let place = (Arc::from(SERIES), *length, Test::Volume);
-            let Some(past) = Past::new(rows, *tick, *length) else {
+            let Some(past) = Past::new(rows, *tick, *length, offsets) else {
                 continue;
             };
             let now = past.window(0);
@@ -249,6 +254,22 @@ fn alert_of(
         resolved: None,
         acknowledged: None,
     }
+}
+
+/// The local time of a model: that of the version seen last whose references tell hours of the day
+/// apart, of the one that it is judged by where both do; none where no reference does.
+fn offsets_of<'a>(versions: &[&'a ModelState]) -> Option<&'a Offsets> {
+    let of = |reference: &'a Arc<Reference>| {
+        let natural = reference.natural.as_ref()?;
+        natural.profile.as_ref().map(|profile| &profile.offsets)
+    };
+    let mut seen: Vec<&ModelState> = versions.to_vec();
+    seen.sort_by_key(|one| (one.last_seen, &one.key));
+    let mut references = seen.iter().rev().flat_map(|one| {
+        let References { training, baseline } = &one.references;
+        baseline.iter().chain(training)
+    });
+    references.find_map(of)
 }
 
 /// Whether windows of this length are watched.

@@ -3,57 +3,64 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::compare::tests_of;
+use serde::{Deserialize, Serialize};
+
 use super::episode::{Change, SILENCE};
 use super::finding::{Episodes, Told};
-use super::judge::{HourRows, Judge, Nature, Source, buckets_of, whole_of};
-use super::learn::{Lesson, learn};
+use super::judge::{HourRows, Judge, Nature, buckets_of, whole_of};
+use super::lessons::Lessons;
 use super::screen::Screens;
 use super::settings::Settings;
-use super::taught::{LIVE_DAYS, Taught};
 use super::tick::Tick;
 use super::{Test, budget, presence, schema};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
-use crate::layout::{Layout, SeriesLayout};
-use crate::reference::natural::Natural;
-use crate::reference::{BLOCK, Reference};
+use crate::layout::SeriesLayout;
+use crate::reference::BLOCK;
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
 /// A model version under watch.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Watch {
     /// What it is judged by; none where there is no reference.
+    #[serde(skip)]
     pub(super) judge: Option<Arc<Judge>>,
     /// What fires, in the order in which it is shown.
     pub(super) episodes: Episodes,
     /// The last tick judged of each window length.
     ticked: BTreeMap<Length, Timestamp>,
-    /// What the first days of live traffic taught, and under which layout.
-    live: Option<(Arc<Layout>, Arc<Natural>)>,
-    /// What the hours of the reference taught, where it came without that.
-    hours: Option<Taught>,
+    /// What it was taught is natural.
+    pub(super) lessons: Lessons,
+    #[serde(skip)]
     config: Option<Arc<Configuration>>,
+    /// What is natural of it, and of the version before, as the judge has it.
+    #[serde(skip)]
+    based: (Option<Nature>, Option<Nature>),
     /// The last change of fields that was told of.
     pub(super) schema: Option<schema::Change>,
-    /// How many tests are of keys and fields, and not of series.
-    of_presence: usize,
+    /// How many tests are charged to the budget of the model.
+    #[serde(skip)]
+    tests: usize,
     /// What can fire at all.
+    #[serde(skip)]
     screens: Screens,
+}
+
+/// Whether these are the very same.
+fn is_same(mine: Option<&Nature>, other: Option<&Nature>) -> bool {
+    match (mine, other) {
+        (None, None) => true,
+        (Some(mine), Some(other)) => mine.is(other),
+        _ => false,
+    }
 }
 
 impl Watch {
     /// How many tests are charged to the budget of the model.
     pub(super) fn tests(&self) -> usize {
-        let Some(judge) = &self.judge else { return 0 };
-        let series = judge.reference.layout.series().iter().zip(&judge.settings);
-        series
-            .filter(|(_, settings)| !settings.is_off)
-            .map(|(series, _)| tests_of(series.kind()))
-            .sum::<usize>()
-            + self.of_presence
+        self.judge.as_ref().map_or(0, |_| self.tests)
     }
 
     /// Takes what the fold says now: reference, configuration, and what hours have taught.
@@ -68,26 +75,26 @@ impl Watch {
             self.judge = None;
             return;
         };
-        self.learn_live(model, reference, config);
-        let is_of = |taught: &Taught| taught.is_of(reference, config);
-        if !self.hours.as_ref().is_some_and(is_of) {
-            self.hours = Taught::of(reference, config);
-        }
+        let based = (self.lessons.nature().cloned(), before.cloned());
         let is_current = self.judge.as_ref().is_some_and(|judge| {
             Arc::ptr_eq(&judge.reference, reference)
                 && self
                     .config
                     .as_ref()
                     .is_some_and(|old| Arc::ptr_eq(old, config))
-                && judge.source() == self.source(reference, before)
+                && is_same(self.based.0.as_ref(), based.0.as_ref())
+                && is_same(self.based.1.as_ref(), based.1.as_ref())
         });
         if is_current {
             return;
         }
         let settings = Settings::new(&config.alerts, &model.key);
         self.config = Some(Arc::clone(config));
-        self.of_presence = presence::tests_of(reference, &settings);
-        let nature = self.nature(reference, before);
+        self.tests = budget::tests_of_version(reference, &settings);
+        let nature = match &based {
+            (Some(own), Some(before)) => Some(own.clone().after(before)),
+            (own, before) => own.as_ref().or(before.as_ref()).cloned(),
+        };
         self.judge = Some(Arc::new(Judge {
             buckets: buckets_of(&reference.layout, nature.as_ref()),
             nature,
@@ -95,11 +102,12 @@ impl Watch {
             tests: 1,
             windows: config.windows.len(),
             settings: settings.of_layout(&reference.layout),
-            importances: settings.importances(&reference.layout),
+            importances: settings.importances(reference),
             owner: settings.owner(),
             whole: whole_of(reference),
             reference: Arc::clone(reference),
         }));
+        self.based = based;
     }
 
     /// Shares the budget among so many tests.
@@ -107,54 +115,6 @@ impl Watch {
         if let Some(judge) = self.judge.as_mut().filter(|judge| judge.tests != tests) {
             Arc::make_mut(judge).tests = tests;
         }
-    }
-
-    fn source(&self, reference: &Reference, before: Option<&Nature>) -> Source {
-        self.nature(reference, before)
-            .map_or(Source::Unknown, |nature| nature.source)
-    }
-
-    fn nature(&self, reference: &Reference, before: Option<&Nature>) -> Option<Nature> {
-        let own = |source, natural: &Arc<Natural>| Nature {
-            source,
-            natural: Arc::clone(natural),
-            places: None,
-        };
-        if let Some(natural) = &reference.natural {
-            return Some(own(Source::Reference, natural));
-        }
-        let live = self.live.as_ref();
-        let live = live.filter(|(layout, _)| **layout == *reference.layout);
-        let live = live.map(|(_, natural)| own(Source::Live, natural));
-        let hours = self.hours.as_ref();
-        let by_hours = |taught: &Taught| Some(own(Source::Reference, taught.natural.as_ref()?));
-        let long = hours.filter(|taught| taught.is_long).and_then(by_hours);
-        long.or(live)
-            .or_else(|| hours.and_then(by_hours))
-            .or_else(|| before.cloned())
-    }
-
-    /// Learns from live hours once there are enough of them, and then never again.
-    fn learn_live(&mut self, model: &ModelState, reference: &Reference, config: &Configuration) {
-        let is_taught = |layout: &Arc<Layout>| **layout == *reference.layout;
-        if reference.natural.is_some() || self.live.as_ref().is_some_and(|(of, _)| is_taught(of)) {
-            return;
-        }
-        let (Some(shape), Some((from, to))) = (&model.shape, model.hours.span()) else {
-            return;
-        };
-        let needed = Length::DAY.times(LIVE_DAYS);
-        if to.millis_since(from) < needed.as_millis() {
-            return;
-        }
-        let hours: Vec<_> = model.hours.range(from, from + needed).collect();
-        let natural = learn(Lesson {
-            layout: shape,
-            hours: &hours,
-            buckets: None,
-            windows: &config.windows,
-        });
-        self.live = Some((Arc::clone(shape), Arc::new(natural)));
     }
 
     /// Judges every tick of every window that the watermark has passed and that was not judged yet,

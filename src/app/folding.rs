@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::snapshots::Album;
 use crate::alert::episode::{Alert, Change};
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Output};
@@ -71,6 +72,7 @@ pub(super) struct Doors {
     pub(super) shared: Arc<Shared>,
     pub(super) appender: Appender,
     pub(super) journal: Journal,
+    pub(super) album: Album,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) clock: Clock,
 }
@@ -142,6 +144,9 @@ impl Thread {
                 Read::End | Read::Idle => {}
             }
             let now = self.doors.clock.instant();
+            if self.ready {
+                self.doors.album.offer(now, &self.engine);
+            }
             let is_due = is_idle || now.duration_since(published) >= PUBLISH_INTERVAL;
             if is_dirty && is_due {
                 self.publish(&mut outputs)?;

@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
+use crate::app::resume::{ResumeError, resume};
 use crate::cli::Export;
 use crate::clock::Clock;
 use crate::config::{Config, Home};
 use crate::fold::{self, Fold, FoldError};
+use crate::journal::Chain;
 use crate::key::ModelKey;
 use crate::reference::artifact;
 use crate::source::{SourceError, admin};
 use crate::statelog::embedded::{self, EmbeddedError};
 use crate::statelog::record::RecordError;
+use crate::statelog::snapshot::{self, SnapshotError};
 use crate::statelog::{self, Entry, Read, StateLogError};
 
 /// How long to wait for a record before it is an idle turn.
@@ -41,6 +44,12 @@ pub(super) enum ExportError {
     /// The log.
     #[error("the state log cannot be read")]
     StateLog(#[source] StateLogError),
+    /// The snapshots.
+    #[error("the snapshots cannot be read")]
+    Snapshots(#[from] SnapshotError),
+    /// There is nowhere to begin.
+    #[error("the state log cannot be read from where it was trimmed")]
+    Resume(#[from] ResumeError),
     /// Nothing came for a long time before the end.
     #[error("the state log gave no more records after position {0}, before its end")]
     Stalled(u64),
@@ -108,7 +117,14 @@ fn fold(config: &Config, clock: Clock) -> Result<Fold, ExportError> {
             StateLogError::Embedded(EmbeddedError::InUse { .. }) => ExportError::InUse,
             error => ExportError::StateLog(error),
         })?;
-    let (mut fold, mut effects) = (Fold::new(config.fold.clone()), Vec::new());
+    let cluster = match &config.state.home {
+        Home::Kafka { .. } => admin::cluster_id(&config.kafka, CONNECT_TIMEOUT)?,
+        Home::Embedded { .. } => String::new(),
+    };
+    let log = config.state.home.log(&cluster);
+    let mut snapshots = snapshot::open(&config.state, &config.kafka, log)?;
+    let engine = resume(&config.fold, &mut reader, &mut snapshots, Chain::default())?;
+    let (mut fold, mut effects) = (engine.fold().clone(), Vec::new());
     let mut idle = 0;
     loop {
         match reader.next(READ_TIMEOUT).map_err(ExportError::StateLog)? {

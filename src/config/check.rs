@@ -125,26 +125,35 @@ impl Checker {
             }
         } else {
             self.topic("state.topic", &raw.topic);
-            let journal_topic = raw.journal_topic.unwrap_or_else(|| {
-                // a journal belongs to its state log: two of them must not meet by default
-                let name = raw.topic.strip_suffix(".state").unwrap_or(&raw.topic);
-                format!("{name}.journal")
-            });
-            if !know(&self.problems, "state.topic") {
-                self.topic("state.journal_topic", &journal_topic);
-            }
-            if journal_topic == raw.topic {
-                let what = format!("{} is the topic of the state log", shown(&journal_topic));
-                self.report(Problem::new("state.journal_topic", what));
+            // a journal belongs to its state log: two of them must not meet by default
+            let stem = raw.topic.strip_suffix(".state").unwrap_or(&raw.topic);
+            let named = |given: Option<String>, what| given.unwrap_or(format!("{stem}.{what}"));
+            let journal_topic = named(raw.journal_topic, "journal");
+            let snapshot_topic = named(raw.snapshot_topic, "snapshot");
+            let mut taken = vec![(&raw.topic, "the state log")];
+            for (key, topic, what) in [
+                ("state.journal_topic", &journal_topic, "the journal"),
+                ("state.snapshot_topic", &snapshot_topic, "the snapshots"),
+            ] {
+                if !know(&self.problems, "state.topic") {
+                    self.topic(key, topic);
+                }
+                if let Some((_, log)) = taken.iter().find(|(other, _)| *other == topic) {
+                    let what = format!("{} is the topic of {log}", shown(topic));
+                    self.report(Problem::new(key, what));
+                }
+                taken.push((topic, what));
             }
             Home::Kafka {
                 topic: raw.topic,
                 journal_topic,
+                snapshot_topic,
             }
         };
         State {
             home,
             flush_interval: raw.flush_interval.0,
+            snapshot_interval: raw.snapshot_interval.0,
         }
     }
 

@@ -240,11 +240,18 @@ tables! {
         /// there. Without it, that of the state log with `.journal` at its end instead of `.state`:
         /// `driftd.journal` unless `state.topic` is set.
         journal_topic: Option<String> = Text, Unset;
-        /// The directory of the state log and the journal, where their home is embedded; made when
-        /// it is not there.
+        /// The topic of the snapshots, where the home of the state log is Kafka; compacted, and
+        /// made when it is not there. Without it, named after the state log like the journal:
+        /// `driftd.snapshot` unless `state.topic` is set.
+        snapshot_topic: Option<String> = Text, Unset;
+        /// The directory of the state log, its snapshots and the journal, where their home is
+        /// embedded; made when it is not there.
         dir: String = Text, Is("driftd-state");
         /// How long counts may wait before they are appended.
         flush_interval: Span = Kind::Length("100ms", "1m"), Is("5s");
+        /// How long after a snapshot of what is known the next one is written. A start folds what
+        /// came since; what came before the second newest is taken out of the state log.
+        snapshot_interval: Span = Kind::Length("1s", "1d"), Is("10m");
     }
 
     /// Where reference snapshots are found.
@@ -320,8 +327,8 @@ tables! {
         model: String = Text, Is("*");
         /// Who answers for them: a label of `driftd_model_info`, to route pages by.
         owner: Option<String> = Text, Unset;
-        /// How much each feature matters to them, by name; others count as 1. Orders what moved by
-        /// impact.
+        /// How much each feature matters to them, by name; others count as their reference says, or
+        /// as 1. Orders what moved by impact.
         importances: BTreeMap<String, f64> = Numbers, Is("");
     }
 

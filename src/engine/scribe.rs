@@ -9,6 +9,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::alert::episode::{Alert, Change};
 use crate::alert::{Test, schema};
 use crate::fold::{Effect, Fold};
@@ -23,17 +25,39 @@ use crate::statelog::record::{Alerting, Command, CommandKind, Configuration, LEA
 const REFUSALS_MAX: usize = 1_024;
 
 /// The chain of the journal, and what was last said where saying it again is no news.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Scribe {
     chain: Chain,
     /// The last configuration that came through the log; the one the fold began with did not.
+    #[serde(skip)]
     configured: Option<Arc<Configuration>>,
+    /// Whether any came.
+    is_configured: bool,
     refused: BTreeMap<ModelKey, (Option<Digest>, String)>,
     /// The command to accept a baseline whose outcome is the next effect on a reference.
+    #[serde(skip)]
     asked: Option<Command>,
 }
 
 impl Scribe {
+    /// A scribe that goes on after this entry.
+    pub(super) fn after(chain: Chain) -> Self {
+        Self {
+            chain,
+            ..Self::default()
+        }
+    }
+
+    /// How far the journal goes.
+    pub(super) fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// Takes up what follows from what was kept, after it was read.
+    pub(super) fn resume(&mut self, fold: &Fold) {
+        self.configured = self.is_configured.then(|| Arc::clone(&fold.config));
+    }
+
     /// The entries of an effect, as far as it is news.
     pub(super) fn effect(&mut self, effect: &Effect, fold: &Fold) -> Vec<Entry> {
         let asked = match effect {
@@ -110,6 +134,7 @@ impl Scribe {
             },
             Effect::Configured if self.configured.as_ref() != Some(&fold.config) => {
                 self.configured = Some(Arc::clone(&fold.config));
+                self.is_configured = true;
                 let summary = Text::new(&summary(&fold.config));
                 Event::Configured { summary }
             }

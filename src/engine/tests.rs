@@ -3,13 +3,13 @@
 use super::*;
 use crate::alert::Severity;
 use crate::alert::judge::Source;
-use crate::decode::{Names, Row, Value};
-use crate::key::{Carried, Carrier, ChainKey, Name, Role};
+use crate::decode::Value;
+use crate::key::Role;
 use crate::layout::LooseCounts;
 use crate::reference::learn::{LooseSeries, learn};
-use crate::reference::{Header, Reference, ReferenceRole, artifact};
-use crate::statelog::record::{Alerting, Command, CommandKind, Mute, Record};
-use crate::tally::{Range, Router, Seen, Tally};
+use crate::reference::{Header, Reference, ReferenceRole};
+use crate::statelog::record::{Command, CommandKind, Mute, Record};
+use crate::testing::{self, Event, activate, config, genesis};
 
 /// Numbers after which values repeat.
 const PERIOD: u32 = 97;
@@ -18,36 +18,11 @@ const PERIOD: u32 = 97;
 const ROWS: u32 = 240;
 
 fn key() -> ModelKey {
-    ModelKey::new(Name::new("m").unwrap(), Name::new("1").unwrap())
+    testing::key("1")
 }
 
 fn hour(hour: u32) -> Timestamp {
     Timestamp::EPOCH + Length::HOUR.times(hour + 1)
-}
-
-fn config() -> Configuration {
-    Configuration {
-        windows: vec![Length::HOUR, Length::HOUR.times(6), Length::DAY],
-        keep: None,
-        lateness: Length::MINUTE,
-        wait_max: Length::MINUTE.times(10),
-        silent_after: Length::DAY.times(7),
-        models_max: 8,
-        models_allow: Vec::new(),
-        loose_series_max: 8,
-        learn_rows: 0,
-        alerts: Alerting::default(),
-    }
-}
-
-fn chain() -> ChainKey {
-    ChainKey {
-        shard: 0,
-        cluster: "c".into(),
-        topic: "t".into(),
-        incarnation: 0,
-        partition: 0,
-    }
 }
 
 fn value(row: u32, shift: f64) -> Value<'static> {
@@ -67,83 +42,36 @@ fn reference() -> Reference {
     learn(header, [rows, 0, 0, 0], &series).unwrap()
 }
 
-/// An engine, the log that feeds it, and what it said.
-struct Log {
-    engine: Engine,
-    records: Vec<(Timestamp, Record)>,
-    layouts: Arc<Layouts>,
-    /// The hour of event time up to which there are rows.
+/// A log, and the hour of event time up to which there are rows.
+struct Served {
+    log: testing::Log,
     hours: u32,
-    head: i64,
-    alerts: Vec<(Change, Arc<Alert>)>,
-    journal: Vec<journal::Entry>,
 }
 
-impl Log {
+impl Served {
     /// A log with a reference and no rows.
     fn new() -> Self {
-        let mut log = Self {
-            engine: Engine::new(config()),
-            records: Vec::new(),
-            layouts: Arc::new(Layouts {
-                of: BTreeMap::new(),
-                loose_series_max: 8,
-            }),
-            hours: 0,
-            head: 0,
-            alerts: Vec::new(),
-            journal: Vec::new(),
-        };
-        let start = 0;
-        log.append(Record::Genesis {
-            chain: chain(),
-            start,
-        });
-        log.append(Record::Activate {
-            key: key(),
-            artifact: artifact::to_bytes(&reference()),
-            natural: Vec::new(),
-        });
-        log
+        let log = testing::Log::new(config());
+        let mut served = Self { log, hours: 0 };
+        served.append(genesis(0));
+        served.append(activate(&reference()));
+        served
     }
 
     /// A log in which `x` moved after a day and fires.
     fn firing() -> (Self, Arc<Alert>) {
-        let mut log = Self::new();
-        log.serve(24, 0.0);
-        assert!(log.alerts.is_empty(), "{:?}", log.alerts);
-        log.serve(12, 8.0);
-        let firing = log.board().firing;
+        let mut served = Self::new();
+        served.serve(24, 0.0);
+        assert!(served.log.told.is_empty(), "{:?}", served.log.told);
+        served.serve(12, 8.0);
+        let firing = served.board().firing;
         let alert = firing.first().expect("what moved fires");
         assert!(alert.severity >= Severity::Warning);
-        (log, Arc::clone(alert))
+        (served, Arc::clone(alert))
     }
 
     fn append(&mut self, record: Record) {
-        let now = hour(self.hours);
-        self.records.push((now, record.clone()));
-        self.take(now, record);
-    }
-
-    fn take(&mut self, append_time: Timestamp, record: Record) {
-        let input = fold::Input {
-            position: self.engine.fold().position,
-            append_time,
-            digest: [0; 32],
-            record,
-        };
-        let mut outputs = Vec::new();
-        self.engine
-            .handle(Input::Record(input), &mut outputs)
-            .unwrap();
-        for output in outputs {
-            match output {
-                Output::Layouts(layouts, ..) => self.layouts = layouts,
-                Output::Alert(change, alert) => self.alerts.push((change, alert)),
-                Output::Journal(entry) => self.journal.push(entry),
-                Output::Effect(_) | Output::Board(_) => {}
-            }
-        }
+        self.log.append(hour(self.hours), record);
     }
 
     /// So many hours of rows, moved by `shift`.
@@ -154,47 +82,19 @@ impl Log {
     }
 
     fn serve_hour(&mut self, shift: f64) {
-        let (from, pane) = (hour(self.hours), self.engine.fold().base_pane());
+        let (from, mut worker) = (hour(self.hours), self.log.worker(0));
         self.hours += 1;
-        let mut router = Router::new(Arc::clone(&self.layouts), pane, Length::MINUTE);
-        let (mut names, mut tally) = (Names::new(16), Tally::default());
-        let slot = names.intern(Role::Feature, "x").unwrap();
-        let start = self.head;
         for row in 0..ROWS {
             let at = from + Length::SECOND.times((row * 15).max(1));
-            let values = [(slot, value(row, shift))];
-            let row = Row {
-                model: "m",
-                version: "1",
-                at,
-                request_id: None,
-                carried: Carried::NONE.with(Carrier::Features),
-                values: &values,
-                unnamed: 0,
-            };
-            tally.add(&mut router, &names, &row, Some(at));
-            let seen = Seen {
-                offset: self.head,
-                timestamp: Some(at),
-                hash: 0,
-            };
-            tally.record(seen, Ok(1), pane);
-            self.head += 1;
+            let fields = [(Role::Feature, "x", value(row, shift))];
+            worker.add(&Event::new("1", at, &fields));
         }
-        let range = Range {
-            chain: chain(),
-            from: start,
-            to: self.head,
-            writer: 1,
-            attempt: 1,
-        };
-        let delta = tally.take(&router, range, true);
-        self.append(Record::Delta(Box::new(delta)));
+        self.log.count(hour(self.hours), worker);
     }
 
     /// What an operator does: the kinds of entries and by whom.
     fn order(&mut self, kind: CommandKind) -> Vec<(&'static str, String)> {
-        let before = self.journal.len();
+        let before = self.log.journal.len();
         self.append(Record::Command(Command {
             actor: "ann".to_owned(),
             reason: "it is known".to_owned(),
@@ -208,40 +108,23 @@ impl Log {
             assert_eq!(reason, is_hers.then(|| "it is known".to_owned()));
             (draft.event.kind(), draft.actor.to_string())
         };
-        self.journal[before..].iter().map(said).collect()
+        self.log.journal[before..].iter().map(said).collect()
     }
 
     fn board(&self) -> Board {
-        self.engine.board()
-    }
-
-    /// What another instance knows that reads the same log.
-    fn again(&self) -> Self {
-        let mut again = Self {
-            engine: Engine::new(config()),
-            records: Vec::new(),
-            layouts: Arc::clone(&self.layouts),
-            hours: 0,
-            head: 0,
-            alerts: Vec::new(),
-            journal: Vec::new(),
-        };
-        for (at, record) in &self.records {
-            again.take(*at, record.clone());
-        }
-        again
+        self.log.board()
     }
 
     /// Another instance knows, said and wrote the same.
     fn is_repeatable(&self) {
-        let again = self.again();
+        let again = self.log.again();
         let (one, other) = (self.board(), again.board());
         assert_eq!(one.firing, other.firing);
         assert_eq!(one.resolved, other.resolved);
         assert_eq!(one.muted, other.muted);
         assert_eq!(mutes(&one), mutes(&other));
-        assert_eq!(self.alerts, again.alerts);
-        assert_eq!(self.journal, again.journal);
+        assert_eq!(self.log.told, again.told);
+        assert_eq!(self.log.journal, again.journal);
     }
 }
 
@@ -283,10 +166,10 @@ fn by_ann(kind: &'static str) -> Vec<(&'static str, String)> {
 
 #[test]
 fn an_alert_is_acknowledged_while_it_fires_and_afterwards() {
-    let (mut log, alert) = Log::firing();
-    assert_eq!(log.order(acknowledge("no such alert")), []);
-    assert_eq!(log.order(acknowledge(&alert.id)), by_ann("acknowledged"));
-    let firing = log.board().firing;
+    let (mut served, alert) = Served::firing();
+    assert_eq!(served.order(acknowledge("no such alert")), []);
+    assert_eq!(served.order(acknowledge(&alert.id)), by_ann("acknowledged"));
+    let firing = served.board().firing;
     let of_it = |alerts: &[Arc<Alert>]| {
         let found = alerts.iter().find(|one| one.id == alert.id).cloned();
         found.and_then(|alert| alert.acknowledged.clone())
@@ -295,59 +178,64 @@ fn an_alert_is_acknowledged_while_it_fires_and_afterwards() {
     assert_eq!((&*hand.actor, &*hand.reason), ("ann", "it is known"));
     assert_eq!(hand.at, hour(36));
     // it stays acknowledged while it fires, and once it does not
-    log.serve(1, 8.0);
-    assert_eq!(of_it(&log.board().firing), Some(hand.clone()));
-    log.serve(72, 0.0);
-    assert_eq!(of_it(&log.board().firing), None);
-    assert_eq!(of_it(&log.board().resolved), Some(hand));
-    assert_eq!(log.order(acknowledge(&alert.id)), by_ann("acknowledged"));
-    assert_eq!(of_it(&log.board().resolved).unwrap().at, hour(109));
-    log.is_repeatable();
+    served.serve(1, 8.0);
+    assert_eq!(of_it(&served.board().firing), Some(hand.clone()));
+    served.serve(72, 0.0);
+    assert_eq!(of_it(&served.board().firing), None);
+    assert_eq!(of_it(&served.board().resolved), Some(hand));
+    assert_eq!(served.order(acknowledge(&alert.id)), by_ann("acknowledged"));
+    assert_eq!(of_it(&served.board().resolved).unwrap().at, hour(109));
+    served.is_repeatable();
 }
 
 #[test]
 fn a_mute_covers_what_fires_until_it_ends() {
-    let (mut log, _) = Log::firing();
-    let ids = |log: &Log| {
-        log.board()
+    let (mut served, _) = Served::firing();
+    let ids = |served: &Served| {
+        served
+            .board()
             .firing
             .iter()
             .map(|a| Arc::clone(&a.id))
             .collect()
     };
-    let all: std::collections::BTreeSet<Arc<str>> = ids(&log);
-    assert!(log.board().muted.is_empty());
-    assert_eq!(log.order(mute("other", "y", hour(40))), by_ann("muted"));
-    assert!(log.board().muted.is_empty());
-    assert_eq!(log.order(mute("a", "x", hour(36))), [], "it is over");
-    assert_eq!(log.order(mute("a", "x", hour(38))), by_ann("muted"));
-    assert_eq!(*log.board().muted, all);
-    assert_eq!(log.order(unmute("b")), []);
-    assert_eq!(log.order(unmute("a")), by_ann("unmuted"));
-    assert!(log.board().muted.is_empty());
-    assert_eq!(log.order(unmute("a")), []);
-    log.order(mute("a", "*", hour(38)));
-    log.serve(1, 8.0);
-    assert_eq!(*log.board().muted, ids(&log));
-    log.serve(1, 8.0);
-    assert!(log.board().muted.is_empty() && !log.board().firing.is_empty());
-    assert_eq!(mutes(&log.board()).len(), 1);
-    assert_eq!(log.order(unmute("a")), [], "it ended by itself");
-    log.is_repeatable();
+    let all: std::collections::BTreeSet<Arc<str>> = ids(&served);
+    assert!(served.board().muted.is_empty());
+    assert_eq!(served.order(mute("other", "y", hour(40))), by_ann("muted"));
+    assert!(served.board().muted.is_empty());
+    assert_eq!(served.order(mute("a", "x", hour(36))), [], "it is over");
+    assert_eq!(served.order(mute("a", "x", hour(38))), by_ann("muted"));
+    assert_eq!(*served.board().muted, all);
+    assert_eq!(served.order(unmute("b")), []);
+    assert_eq!(served.order(unmute("a")), by_ann("unmuted"));
+    assert!(served.board().muted.is_empty());
+    assert_eq!(served.order(unmute("a")), []);
+    served.order(mute("a", "*", hour(38)));
+    served.serve(1, 8.0);
+    assert_eq!(*served.board().muted, ids(&served));
+    served.serve(1, 8.0);
+    assert!(served.board().muted.is_empty() && !served.board().firing.is_empty());
+    assert_eq!(mutes(&served.board()).len(), 1);
+    assert_eq!(served.order(unmute("a")), [], "it ended by itself");
+    served.is_repeatable();
 }
 
 /// What fires while it is muted is told like anything else; only the mark says that it is muted.
 #[test]
 fn a_mute_changes_nothing_that_is_told() {
-    let (loud, _) = Log::firing();
-    let mut quiet = Log::new();
+    let (loud, _) = Served::firing();
+    let mut quiet = Served::new();
     quiet.order(mute("a", "x", hour(100)));
     quiet.serve(24, 0.0);
     quiet.serve(12, 8.0);
-    assert_eq!(quiet.alerts, loud.alerts);
+    assert_eq!(quiet.log.told, loud.log.told);
     assert_eq!(quiet.board().muted.len(), loud.board().firing.len());
-    let events = |log: &Log| {
-        let entries = log.journal.iter().map(|entry| entry.draft.event.clone());
+    let events = |served: &Served| {
+        let entries = served
+            .log
+            .journal
+            .iter()
+            .map(|entry| entry.draft.event.clone());
         let told = entries.filter(|event| event.kind() != "muted");
         told.collect::<Vec<_>>()
     };
@@ -357,11 +245,11 @@ fn a_mute_changes_nothing_that_is_told() {
 
 #[test]
 fn an_accepted_baseline_is_the_new_normal() {
-    let (mut log, alert) = Log::firing();
-    log.serve(24, 8.0);
-    let told = log.alerts.len();
-    assert_eq!(log.order(accept(200, 300)), by_ann("reference_refused"));
-    let said = log.order(accept(35, 59));
+    let (mut served, alert) = Served::firing();
+    served.serve(24, 8.0);
+    let told = served.log.told.len();
+    assert_eq!(served.order(accept(200, 300)), by_ann("reference_refused"));
+    let said = served.order(accept(35, 59));
     let accepted = [
         ("baseline_accepted", "ann"),
         ("reference_activated", "driftd"),
@@ -370,36 +258,36 @@ fn an_accepted_baseline_is_the_new_normal() {
         said[..2],
         accepted.map(|(kind, actor)| (kind, actor.to_owned()))
     );
-    log.serve(48, 8.0);
-    let board = log.board();
+    served.serve(48, 8.0);
+    let board = served.board();
     assert!(board.firing.is_empty(), "{:?}", board.firing);
     let resolved = board.resolved.iter().any(|one| one.id == alert.id);
-    assert!(resolved && log.alerts.len() > told);
+    assert!(resolved && served.log.told.len() > told);
     let fired = |(change, _): &(Change, Arc<Alert>)| *change == Change::Fired;
     assert!(
-        !log.alerts[told..].iter().any(fired),
+        !served.log.told[told..].iter().any(fired),
         "{:?}",
-        &log.alerts[told..]
+        &served.log.told[told..]
     );
     // its hours say what is natural
     assert_eq!(board.judges[&key()].source(), Source::Reference);
     // and what was normal before is not
-    log.serve(24, 0.0);
-    assert!(!log.board().firing.is_empty());
-    log.is_repeatable();
+    served.serve(24, 0.0);
+    assert!(!served.board().firing.is_empty());
+    served.is_repeatable();
 }
 
 #[test]
 fn eight_days_of_live_traffic_say_more_than_an_accepted_day() {
-    let mut log = Log::new();
-    log.serve(9 * 24, 0.0);
-    assert_eq!(log.board().judges[&key()].source(), Source::Live);
+    let mut served = Served::new();
+    served.serve(9 * 24, 0.0);
+    assert_eq!(served.board().judges[&key()].source(), Source::Live);
     assert_eq!(
-        log.order(accept(191, 215))[..1],
+        served.order(accept(191, 215))[..1],
         by_ann("baseline_accepted")
     );
-    log.serve(4, 0.0);
-    let judge = Arc::clone(&log.board().judges[&key()]);
+    served.serve(4, 0.0);
+    let judge = Arc::clone(&served.board().judges[&key()]);
     assert_eq!(judge.reference.header.role, ReferenceRole::Baseline);
     assert!(!judge.reference.blocks.is_empty());
     assert_eq!(judge.source(), Source::Live);

@@ -7,22 +7,22 @@
 //! idle 1       a reference and no rows
 //! ```
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alert::episode::Alert;
 use crate::alert::{Severity, Test};
 use crate::board::Board;
-use crate::decode::{Names, Reject, Row, Value};
-use crate::engine::{Engine, Input, Output};
-use crate::fold;
-use crate::key::{Carried, Carrier, ChainKey, ModelKey, Name, Role};
+use crate::decode::{Reject, Value};
+use crate::engine::{Input, Output};
+use crate::key::{Carrier, ModelKey, Role};
 use crate::layout::LooseCounts;
 use crate::reference::learn::{LooseSeries, learn};
-use crate::reference::{Header, Reference, ReferenceRole, artifact};
-use crate::statelog::record::{Alerting, Configuration, Record};
-use crate::tally::{Layouts, Range, Router, Seen, Tally};
+use crate::reference::{Header, Reference, ReferenceRole};
+use crate::statelog::record::{Configuration, Record};
+use crate::testing::{self, Event, Field, activate, genesis};
 use crate::time::{Length, Timestamp};
+
+pub(super) use crate::testing::named as key;
 
 /// A name that must be escaped or encoded wherever it is met.
 pub(super) const HOSTILE: &str = "<b>\"x\\y\" \u{e9}/%2F+?";
@@ -32,10 +32,6 @@ const PERIOD: u32 = 97 * 18;
 
 pub(super) fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
-}
-
-pub(super) fn key(model: &str, version: &str) -> ModelKey {
-    ModelKey::new(Name::new(model).unwrap(), Name::new(version).unwrap())
 }
 
 /// A reference of `periods` times the same rows, so that all of them have one layout.
@@ -52,7 +48,7 @@ fn reference(key: &ModelKey, role: ReferenceRole, periods: u32) -> Reference {
     learn(header.clone(), [header.rows, header.rows, 0, 0], &series).unwrap()
 }
 
-fn values(row: u32) -> [(Role, &'static str, Value<'static>); 4] {
+fn values(row: u32) -> [Field; 4] {
     let x = f64::from(row % 97) / 8.0;
     let amount = if row.is_multiple_of(9) {
         Value::Missing
@@ -72,7 +68,7 @@ fn values(row: u32) -> [(Role, &'static str, Value<'static>); 4] {
 }
 
 /// The same, but for what drifts.
-fn drifted(row: u32) -> [(Role, &'static str, Value<'static>); 4] {
+fn drifted(row: u32) -> [Field; 4] {
     values(row).map(|(role, name, value)| match (name, value) {
         ("amount", _) if row.is_multiple_of(50) => (role, name, Value::Text("many")),
         ("amount", Value::Number(x)) => (role, name, Value::Number(x + 3.0)),
@@ -82,7 +78,7 @@ fn drifted(row: u32) -> [(Role, &'static str, Value<'static>); 4] {
 }
 
 /// The values of a row of `fraud`.
-fn of_fraud(row: u32, at: Timestamp) -> Vec<(Role, &'static str, Value<'static>)> {
+fn of_fraud(row: u32, at: Timestamp) -> Vec<Field> {
     let drift = at >= time("2026-11-23T11:00:00Z");
     let mut series = if drift { drifted(row) } else { values(row) }.to_vec();
     let extra = Value::Text(["a", "b"][row as usize % 2]);
@@ -90,103 +86,40 @@ fn of_fraud(row: u32, at: Timestamp) -> Vec<(Role, &'static str, Value<'static>)
     series
 }
 
-/// Counts a row with these values, which say by their name whose it is.
-fn add(
-    tally: &mut Tally,
-    router: &mut Router,
-    names: &mut Names,
-    (series, at): (&[(Role, &'static str, Value<'static>)], Timestamp),
-) {
-    let values: Vec<_> = series
-        .iter()
-        .map(|(role, name, value)| (names.intern(*role, name).unwrap(), *value))
-        .collect();
-    let carried = Carried::NONE.with(Carrier::Features);
-    let (model, version, carried) = if series.iter().any(|(_, name, _)| *name == HOSTILE) {
-        let carried = carried.with(Carrier::Latency).with(Carrier::Status);
-        (HOSTILE, HOSTILE, carried)
-    } else {
-        ("fraud", "7", carried.with(Carrier::Prediction))
-    };
-    let row = Row {
-        model,
-        version,
-        at,
-        request_id: None,
-        carried,
-        values: &values,
-        unnamed: 0,
-    };
-    tally.add(router, names, &row, Some(at));
-}
-
-fn seen(offset: i64, at: Timestamp) -> Seen {
-    Seen {
-        offset,
-        timestamp: Some(at),
-        hash: 0,
+/// A row with these values, which say by their name whose it is.
+fn event(series: &[Field], at: Timestamp) -> Event<'_> {
+    let event = Event::new("7", at, series);
+    if series.iter().any(|(_, name, _)| *name == HOSTILE) {
+        return Event {
+            model: HOSTILE,
+            version: HOSTILE,
+            carried: event.carried.with(Carrier::Latency).with(Carrier::Status),
+            ..event
+        };
+    }
+    Event {
+        model: "fraud",
+        carried: event.carried.with(Carrier::Prediction),
+        ..event
     }
 }
 
 pub(super) fn config() -> Configuration {
     Configuration {
         windows: vec![Length::HOUR, Length::HOUR.times(6)],
-        keep: None,
-        lateness: Length::MINUTE,
-        wait_max: Length::MINUTE.times(10),
-        silent_after: Length::DAY.times(7),
-        models_max: 8,
-        loose_series_max: 8,
-        learn_rows: 0,
-        models_allow: Vec::new(),
-        alerts: Alerting::default(),
+        ..testing::config()
     }
 }
 
-fn chain(partition: i32) -> ChainKey {
-    let (cluster, topic) = (Arc::from("c"), Arc::from("events"));
-    ChainKey {
-        shard: 0,
-        cluster,
-        topic,
-        incarnation: 0,
-        partition,
-    }
-}
-
-/// An engine and the log that feeds it.
-pub(super) struct Log {
-    engine: Engine,
-    outputs: Vec<Output>,
-    position: u64,
-    layouts: Arc<Layouts>,
-    head: i64,
-}
+/// A log of two partitions.
+pub(super) struct Log(testing::Log);
 
 impl Log {
-    /// A log with references and two partitions, and no rows yet.
+    /// A log with references, and no rows yet.
     pub(super) fn new() -> Self {
-        let layouts = Arc::new(Layouts {
-            of: BTreeMap::new(),
-            loose_series_max: 8,
-        });
-        let engine = Engine::new(config());
-        let mut log = Self {
-            engine,
-            outputs: Vec::new(),
-            position: 0,
-            layouts,
-            head: 0,
-        };
-        let at = time("2026-11-23T10:00:00Z");
+        let (mut log, at) = (testing::Log::new(config()), time("2026-11-23T10:00:00Z"));
         for partition in 0..2 {
-            log.append(
-                at,
-                Record::Genesis {
-                    chain: chain(partition),
-                    start: 0,
-                },
-            );
+            log.append(at, genesis(partition));
         }
         let (training, baseline) = (ReferenceRole::Training, ReferenceRole::Baseline);
         for (key, role, periods) in [
@@ -194,45 +127,16 @@ impl Log {
             (key("fraud", "7"), baseline, 2),
             (key("idle", "1"), training, 1),
         ] {
-            let artifact = artifact::to_bytes(&reference(&key, role, periods));
-            log.append(
-                at,
-                Record::Activate {
-                    key,
-                    artifact,
-                    natural: Vec::new(),
-                },
-            );
+            log.append(at, activate(&reference(&key, role, periods)));
         }
-        log
-    }
-
-    fn append(&mut self, append_time: Timestamp, record: Record) {
-        let input = fold::Input {
-            position: self.position,
-            append_time,
-            digest: [0; 32],
-            record,
-        };
-        self.engine
-            .handle(Input::Record(input), &mut self.outputs)
-            .unwrap();
-        self.position += 1;
-        for output in self.outputs.drain(..) {
-            if let Output::Layouts(layouts, _, _) = output {
-                self.layouts = layouts;
-            }
-        }
+        Self(log)
     }
 
     /// Ten rows of each minute in `[from, to)`, one of them of the hostile model; seen at `to`.
     pub(super) fn rows(&mut self, from: &str, to: &str) {
         let (from, to) = (time(from), time(to));
-        let pane = self.engine.fold().base_pane();
-        let mut router = Router::new(Arc::clone(&self.layouts), pane, Length::MINUTE);
-        let (mut names, mut tally) = (Names::new(16), Tally::default());
+        let mut worker = self.0.worker(0);
         let minutes = u32::try_from(to.millis_since(from) / 60_000).unwrap();
-        let start = self.head;
         for row in 0..minutes * 10 {
             let at = from + Length::SECOND.times(6).times(row.max(1));
             let series = if row % 10 == 3 {
@@ -245,46 +149,28 @@ impl Log {
             } else {
                 of_fraud(row, at)
             };
-            add(&mut tally, &mut router, &mut names, (&series, at));
-            tally.record(seen(self.head, at), Ok(1), pane);
-            self.head += 1;
+            worker.add(&event(&series, at));
         }
-        let bad = seen(self.head, to - Length::MINUTE);
-        tally.record(bad, Err(Reject::Malformed), pane);
-        tally.lose(3);
-        self.head += 4;
-        let range = Range {
-            chain: chain(0),
-            from: start,
-            to: self.head,
-            writer: 1,
-            attempt: 1,
-        };
-        let delta = tally.take(&router, range, true);
-        let mut quiet = Tally::default();
-        let range = Range {
-            chain: chain(1),
-            from: 0,
-            to: 0,
-            writer: 1,
-            attempt: 2,
-        };
-        let quiet = quiet.take(&router, range, true);
+        worker.reject(to - Length::MINUTE, Reject::Malformed);
+        worker.lose(3);
+        let (delta, quiet) = (worker.delta(true), self.0.worker(1).delta(true));
         // the second time it comes it has no effect
         for delta in [delta.clone(), delta, quiet] {
-            self.append(to, Record::Delta(Box::new(delta)));
+            self.0.append(to, Record::Delta(Box::new(delta)));
         }
     }
 
     /// What is known now.
     pub(super) fn board(&mut self, ready: bool) -> Arc<Board> {
-        if ready {
-            self.engine.handle(Input::End, &mut self.outputs).unwrap();
+        let mut outputs = Vec::new();
+        for input in ready
+            .then_some(Input::End)
+            .into_iter()
+            .chain([Input::Publish])
+        {
+            self.0.engine.handle(input, &mut outputs).unwrap();
         }
-        self.engine
-            .handle(Input::Publish, &mut self.outputs)
-            .unwrap();
-        let board = self.outputs.drain(..).find_map(|output| match output {
+        let board = outputs.into_iter().find_map(|output| match output {
             Output::Board(board) => Some(board),
             _ => None,
         });

@@ -74,6 +74,8 @@ impl Fold {
         header.first_event = Some(served.from);
         header.last_event = Some(served.to - Length::MILLISECOND);
         header.timezone.clone_from(&owner.header.timezone);
+        let importances = &owner.header.importances;
+        header.importances.clone_from(importances);
         header.provenance.created_at = Some(self.log_time);
         let with_hours = recount(owner, header.clone(), served.counted.clone());
         let counted = Recounted {

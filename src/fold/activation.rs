@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::model::References;
 use super::{Effect, Fold};
 use crate::delta::LayoutId;
@@ -36,7 +38,7 @@ impl Active {
 }
 
 /// A layout's short name, and whether any model version brought it from outside.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Named {
     id: LayoutId,
     learned: bool,

@@ -1,7 +1,10 @@
 //! Anchors: what the fold remembers of places of the log, held against what the log says of them.
 
-use super::{Effect, Fold, FoldError};
-use crate::statelog::record::Anchor;
+use std::sync::Arc;
+
+use super::watermark::Progress;
+use super::{Chain, Effect, Fold, FoldError, Topic};
+use crate::statelog::record::{Anchor, Configuration};
 
 /// An anchor is taken before each multiple of this many records.
 pub const ANCHOR_EVERY: u64 = 4096;
@@ -10,13 +13,47 @@ pub const ANCHOR_EVERY: u64 = 4096;
 const ANCHORS_KEPT: usize = 4;
 
 impl Fold {
-    pub(super) fn anchor(&mut self, effects: &mut Vec<Effect>) {
+    /// The fold at the place of an anchor: heads and totals are what they were, panes are gone.
+    pub fn at_anchor(config: Configuration, anchor: &Anchor) -> Self {
+        let mut fold = Self::new(config);
+        fold.position = anchor.position;
+        fold.log_time = anchor.log_time;
+        fold.swept = anchor.log_time;
+        fold.last_digest = anchor.digest;
+        let chains = anchor.heads.iter().map(|(key, head)| {
+            let progress = Progress {
+                frontier: None,
+                at_end: false,
+                moved: anchor.log_time,
+            };
+            let chain = Chain {
+                head: *head,
+                last_record: None,
+                progress,
+            };
+            (key.clone(), chain)
+        });
+        fold.chains = chains.collect();
+        let topics = anchor.totals.iter().map(|(name, totals)| {
+            let topic = Topic {
+                totals: totals.clone(),
+                ..Topic::default()
+            };
+            (Arc::from(name.as_str()), Arc::new(topic))
+        });
+        fold.topics = topics.collect();
+        fold.anchors = vec![anchor.clone()];
+        fold
+    }
+
+    /// The anchor of this place.
+    pub fn anchor_here(&self) -> Anchor {
         let heads = self
             .chains
             .iter()
             .map(|(key, chain)| (key.clone(), chain.head));
         let totals = self.topics.iter();
-        let anchor = Anchor {
+        Anchor {
             position: self.position,
             digest: self.last_digest,
             heads: heads.collect(),
@@ -24,7 +61,11 @@ impl Fold {
                 .map(|(name, topic)| (name.to_string(), topic.totals.clone()))
                 .collect(),
             log_time: self.log_time,
-        };
+        }
+    }
+
+    pub(super) fn anchor(&mut self, effects: &mut Vec<Effect>) {
+        let anchor = self.anchor_here();
         if self.anchors.len() >= ANCHORS_KEPT {
             self.anchors.remove(0);
         }

@@ -10,6 +10,15 @@
 //! hour [s, s + 1 h) is kept  <=>  s + 1 h > last_event - HOURS_KEPT
 //! ```
 //!
+//! Windows shorter than an hour learn from parts of hours: of each hour one window of their length,
+//! each in turn from day to day, so that whatever there is at half past is among them at every hour
+//! of the day. That is as much memory as hours take, for less long, however short the windows are:
+//!
+//! ```text
+//! windows that start in the hour h of day d    0 .. n - 1; the one that is kept is (h + d) mod n
+//! windows of 15 min                            00:00 on day 0, 00:15 on day 1, 01:15 on day 0
+//! ```
+//!
 //! The hours of the last few are plain counts. Older ones are packed, at about a byte a cell; late
 //! rows unpack theirs for a moment. They stand behind an [`Arc`] each, in days behind an [`Arc`]
 //! each, so that a reader's copy costs a pointer a day and the fold copies only the hour that it
@@ -18,8 +27,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::packed;
 use crate::delta::PaneDelta;
+use crate::image::run;
 use crate::layout::Layout;
 use crate::reference::{BLOCK, BlockCells, HourBlock, block_cell};
 use crate::time::{Length, Timestamp};
@@ -27,6 +39,9 @@ use crate::time::{Length, Timestamp};
 /// How long hours are kept behind the largest event time of their model version; older ones are
 /// forgotten, and rows that belong to them are not counted here.
 pub const HOURS_KEPT: Length = Length::DAY.times(28);
+
+/// How long parts of hours are kept: eight days with rows teach, which may be working days.
+pub const PARTS_KEPT: Length = Length::DAY.times(14);
 
 /// How long after its end an hour stays unpacked.
 const UNPACKED: Length = Length::HOUR.times(3);
@@ -36,31 +51,52 @@ const DAY: Length = Length::DAY;
 
 /// Whether the hour that holds `at` is kept when the largest event time is `last_event`.
 pub(super) fn keeps(at: Timestamp, last_event: Timestamp) -> bool {
-    at.floor(BLOCK) + BLOCK > last_event - HOURS_KEPT
+    reaches(at, last_event, HOURS_KEPT)
 }
+
+fn reaches(at: Timestamp, last_event: Timestamp, kept: Length) -> bool {
+    at.floor(BLOCK) + BLOCK > last_event - kept
+}
+
+/// The hour whose part holds `at`, where windows of this length, at most an hour, are the parts.
+fn hour_of_part(at: Timestamp, length: Length) -> Option<Timestamp> {
+    let start = at.floor(length);
+    let hour = start.floor(BLOCK);
+    let number = |at: Timestamp| at.as_millis().div_euclid(length.as_millis());
+    let before = number(hour - Length::MILLISECOND);
+    let parts = number(hour + BLOCK - Length::MILLISECOND) - before;
+    let hours = hour.as_millis().div_euclid(BLOCK.as_millis());
+    let turn = hours.rem_euclid(24) + hours.div_euclid(24);
+    (number(start) - before - 1 == turn.rem_euclid(parts.max(1))).then_some(hour)
+}
+
+/// Hours by start.
+pub(super) type Day = BTreeMap<Timestamp, Arc<Hour>>;
 
 /// The hours of one model version under the layout in force.
 #[derive(Debug, Clone, Default)]
 pub struct Hours {
     /// The layout and the cells of its blocks; none where every series is loose.
     shape: Option<(Arc<Layout>, Arc<BlockCells>)>,
+    /// The length of the part of each hour that is counted; none where whole hours are.
+    part: Option<Length>,
     /// By start, a day each; no day is empty.
-    days: BTreeMap<Timestamp, Arc<BTreeMap<Timestamp, Arc<Hour>>>>,
+    days: BTreeMap<Timestamp, Arc<Day>>,
     /// The hours that are not packed.
     unpacked: BTreeSet<Timestamp>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Hour {
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Hour {
     rows: u64,
     carried: [u64; 4],
     counts: Counts,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 enum Counts {
     Plain(Vec<u64>),
-    Packed(Box<[u8]>),
+    Packed(#[serde(with = "run")] Box<[u8]>),
 }
 
 impl Default for Counts {
@@ -76,6 +112,27 @@ impl Hours {
         Self {
             shape: Some((layout, cells)),
             ..Self::default()
+        }
+    }
+
+    /// The days kept, by start.
+    pub(super) fn chunks(&self) -> &BTreeMap<Timestamp, Arc<Day>> {
+        &self.days
+    }
+
+    /// Takes the days that were kept once, of the same layout.
+    pub(super) fn restore(&mut self, days: BTreeMap<Timestamp, Arc<Day>>) {
+        let hours = days.values().flat_map(|day| day.iter());
+        let plain = hours.filter(|(_, hour)| matches!(hour.counts, Counts::Plain(_)));
+        self.unpacked = plain.map(|(start, _)| *start).collect();
+        self.days = days;
+    }
+
+    /// No parts of hours yet, each as long as these windows.
+    pub(super) fn parts(layout: Option<&Arc<Layout>>, length: Length) -> Self {
+        Self {
+            part: Some(length),
+            ..layout.map_or_else(Self::default, |layout| Self::new(Arc::clone(layout)))
         }
     }
 
@@ -102,16 +159,21 @@ impl Hours {
         Some((*first, *last + BLOCK))
     }
 
+    /// How many days, in UTC, have rows.
+    pub fn days(&self) -> usize {
+        self.days.len()
+    }
+
     /// Adds a pane's counts under the layout to the hour that the pane starts in, if it is kept.
     pub(super) fn add(&mut self, pane: &PaneDelta, last_event: Timestamp) {
-        let Some((layout, cells)) = self
-            .shape
-            .as_ref()
-            .filter(|_| keeps(pane.start, last_event))
-        else {
+        let start = match self.part {
+            None => Some(pane.start.floor(BLOCK)),
+            Some(length) => hour_of_part(pane.start, length),
+        };
+        let start = start.filter(|start| reaches(*start, last_event, self.kept()));
+        let (Some((layout, cells)), Some(start)) = (&self.shape, start) else {
             return;
         };
-        let start = pane.start.floor(BLOCK);
         let day = self.days.entry(start.floor(DAY)).or_default();
         let hour = Arc::make_mut(Arc::make_mut(day).entry(start).or_default());
         hour.rows += pane.rows;
@@ -124,13 +186,15 @@ impl Hours {
 
     /// Forgets what falls behind, and packs what is older than the last few hours.
     pub(super) fn settle(&mut self, last_event: Timestamp) {
+        let kept = self.kept();
+        let keeps = |start: &Timestamp| reaches(*start, last_event, kept);
         while let Some(mut day) = self.days.first_entry() {
-            if day.get().keys().all(|start| !keeps(*start, last_event)) {
+            if !day.get().keys().any(keeps) {
                 day.remove();
                 continue;
             }
-            if day.get().keys().any(|start| !keeps(*start, last_event)) {
-                Arc::make_mut(day.get_mut()).retain(|start, _| keeps(*start, last_event));
+            if !day.get().keys().all(keeps) {
+                Arc::make_mut(day.get_mut()).retain(|start, _| keeps(start));
             }
             break;
         }
@@ -143,6 +207,10 @@ impl Hours {
                 Arc::make_mut(hour).pack();
             }
         }
+    }
+
+    fn kept(&self) -> Length {
+        self.part.map_or(HOURS_KEPT, |_| PARTS_KEPT)
     }
 
     fn between(&self, from: Timestamp, to: Timestamp) -> impl Iterator<Item = (Timestamp, &Hour)> {

@@ -17,6 +17,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::activation::Active;
 use super::model::{ModelState, References, SKEW_MAX, is_believed, newest, oldest};
 use super::{Effect, Fold, projection};
@@ -37,7 +39,7 @@ const LEARN_SPAN: Length = Length::DAY;
 pub const RENEWED_AFTER: Length = Length::DAY.times(8);
 
 /// What a model version still learns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) enum Growth {
     /// Rows for its first reference.
     Learning(Learning),
@@ -47,7 +49,7 @@ pub(super) enum Growth {
 
 /// The rows of a model version without a layout. Fewer than `learn_rows`, but for the last delta,
 /// which bounds the hours too.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Learning {
     sums: Sums,
     /// Counts by the start of the hour; nothing is forgotten before there are enough.
@@ -57,7 +59,7 @@ pub(super) struct Learning {
 }
 
 /// The rows of a model version with a learned reference, those that it was learned from included.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Renewing {
     due: Timestamp,
     layout: LayoutId,
@@ -66,7 +68,7 @@ pub(super) struct Renewing {
 }
 
 /// What adds up over all rows.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Sums {
     rows: u64,
     carried: [u64; 4],

@@ -92,6 +92,8 @@ pub struct ModelState {
     pub windows: Vec<Panes>,
     /// The hours of weeks, at the test bins of the layout in force.
     pub hours: Hours,
+    /// Of each window length below an hour, the parts of hours that teach what is natural of it.
+    pub parts: BTreeMap<Length, Hours>,
     /// Rows by the hour of their event time, whatever their layout; kept as long as the hours.
     pub volume: BTreeMap<Timestamp, u64>,
 }
@@ -124,6 +126,7 @@ impl ModelState {
             topics: BTreeSet::new(),
             windows: windows.iter().map(|window| Panes::new(*window)).collect(),
             hours: Hours::default(),
+            parts: parts_of(windows, None, BTreeMap::new()),
             volume: BTreeMap::new(),
         }
     }
@@ -135,6 +138,9 @@ impl ModelState {
         let shape = references.iter().next().map(|one| Arc::clone(&one.layout));
         if self.layout != active.layout {
             self.hours = shape.clone().map_or_else(Hours::default, Hours::new);
+            for (length, parts) in &mut self.parts {
+                *parts = Hours::parts(shape.as_ref(), *length);
+            }
         }
         self.layout = active.layout;
         self.shape = shape;
@@ -214,14 +220,20 @@ impl ModelState {
             *self.volume.entry(pane.start.floor(BLOCK)).or_default() += pane.rows;
         }
         if layout == self.layout {
-            self.hours.add(pane, last_event);
+            let parts = self.parts.values_mut();
+            for hours in parts.chain([&mut self.hours]) {
+                hours.add(pane, last_event);
+            }
         }
     }
 
     /// Forgets panes behind the horizon of each window, and hours behind theirs.
     fn evict(&mut self, config: &Configuration) {
         if let Some(last_event) = self.last_event {
-            self.hours.settle(last_event);
+            let parts = self.parts.values_mut();
+            for hours in parts.chain([&mut self.hours]) {
+                hours.settle(last_event);
+            }
             while let Some(hour) = self.volume.first_entry()
                 && !hours::keeps(*hour.key(), last_event)
             {
@@ -237,6 +249,8 @@ impl ModelState {
 
     /// Takes other window lengths: those that stay keep their panes.
     pub(super) fn reshape(&mut self, windows: &[Length]) {
+        let old = std::mem::take(&mut self.parts);
+        self.parts = parts_of(windows, self.shape.as_ref(), old);
         let mut old = std::mem::take(&mut self.windows);
         self.windows = windows
             .iter()
@@ -248,6 +262,23 @@ impl ModelState {
             )
             .collect();
     }
+}
+
+/// The parts of hours for these windows: those that there are, and new ones.
+fn parts_of(
+    windows: &[Length],
+    shape: Option<&Arc<Layout>>,
+    mut old: BTreeMap<Length, Hours>,
+) -> BTreeMap<Length, Hours> {
+    let short = windows.iter().filter(|length| **length < BLOCK);
+    let parts = short.map(|length| {
+        let parts = old.remove(length);
+        (
+            *length,
+            parts.unwrap_or_else(|| Hours::parts(shape, *length)),
+        )
+    });
+    parts.collect()
 }
 
 /// The largest event time of a delta that is believed, at most `latest`.

@@ -13,6 +13,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::delta::{LayoutId, PaneDelta};
 use crate::fold::projection::take_cells;
 use crate::key::Role;
@@ -26,7 +28,7 @@ pub const PANES_PER_WINDOW: u32 = 12;
 const PANES_PER_CHUNK: u32 = 2 * PANES_PER_WINDOW;
 
 /// Counts of rows and cells that add up: of a pane under one layout, or of a window.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Rows.
     pub rows: u64,
@@ -78,7 +80,7 @@ impl Counts {
 }
 
 /// A sparse vector of counts: cells ascending, counts above 0.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Cells {
     cells: Vec<u32>,
     counts: Vec<u64>,
@@ -145,7 +147,7 @@ impl Cells {
 }
 
 /// One pane: counts under each layout that was in force, nearly always one.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Pane {
     under: Vec<(LayoutId, Counts)>,
 }
@@ -190,13 +192,16 @@ impl Pane {
     }
 }
 
+/// Panes by start.
+pub(super) type Chunk = BTreeMap<Timestamp, Pane>;
+
 /// The panes of one window length of one model version.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panes {
     window: Length,
     pane: Length,
     /// By start, in units of [`PANES_PER_CHUNK`] panes.
-    chunks: BTreeMap<Timestamp, Arc<BTreeMap<Timestamp, Pane>>>,
+    chunks: BTreeMap<Timestamp, Arc<Chunk>>,
     /// Panes that end by this point were forgotten.
     forgotten: Timestamp,
 }
@@ -211,6 +216,29 @@ impl Panes {
             chunks: BTreeMap::new(),
             forgotten: Timestamp::MIN,
         }
+    }
+
+    /// The panes of windows of this length as they were kept once.
+    pub(super) fn restored(
+        window: Length,
+        forgotten: Timestamp,
+        chunks: BTreeMap<Timestamp, Arc<Chunk>>,
+    ) -> Self {
+        Self {
+            chunks,
+            forgotten,
+            ..Self::new(window)
+        }
+    }
+
+    /// The chunks, by start.
+    pub(super) fn chunks(&self) -> &BTreeMap<Timestamp, Arc<Chunk>> {
+        &self.chunks
+    }
+
+    /// The panes that end by this point were forgotten.
+    pub(super) fn forgotten(&self) -> Timestamp {
+        self.forgotten
     }
 
     /// The length of the windows.

@@ -1,45 +1,25 @@
 //! Laws of the fold: whatever happens to appends, the counts are those of the records.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::model::FUTURE_KEPT;
 use super::*;
-use crate::decode::{Names, Row, Value};
+use crate::decode::Value;
 use crate::delta::LayoutId;
-use crate::key::{Carried, Carrier, Role};
+use crate::key::Role;
 use crate::layout::LooseCounts;
-use crate::reference::{Header, Reference, artifact, learn};
-use crate::statelog::record::Alerting;
-use crate::tally::{Range, Router, Seen, Tally};
+use crate::reference::{Header, Reference, learn};
+use crate::testing::{self, Event, PANE, Worker, activate, chain, genesis, without_layouts};
 
 pub(super) const MINUTE: i64 = 60_000;
 
 pub(super) fn config() -> Configuration {
     Configuration {
         windows: vec![Length::HOUR, Length::HOUR.times(6)],
-        keep: None,
-        lateness: Length::MINUTE,
-        wait_max: Length::MINUTE.times(10),
-        silent_after: Length::DAY.times(7),
         models_max: 3,
-        loose_series_max: 8,
-        learn_rows: 0,
-        models_allow: Vec::new(),
-        alerts: Alerting::default(),
-    }
-}
-
-pub(super) fn chain(partition: i32) -> ChainKey {
-    let (cluster, topic) = (Arc::from("c"), Arc::from("t"));
-    ChainKey {
-        shard: 0,
-        cluster,
-        topic,
-        incarnation: 0,
-        partition,
+        ..testing::config()
     }
 }
 
@@ -53,54 +33,19 @@ fn event(partition: i32, offset: i64) -> (Timestamp, f64) {
 
 /// The delta of the records `from..to` of a partition, by the real tally, without a layout.
 fn delta(partition: i32, from: i64, to: i64, at_end: bool) -> Delta {
-    let layouts = Layouts {
-        of: BTreeMap::new(),
-        loose_series_max: 8,
-    };
-    delta_in(layouts, partition, from, to, at_end)
+    delta_in(without_layouts(), partition, from, to, at_end)
 }
 
 /// The same in the layouts of a fold.
 fn delta_in(layouts: Layouts, partition: i32, from: i64, to: i64, at_end: bool) -> Delta {
-    let layouts = Arc::new(layouts);
-    let mut router = Router::new(layouts, MINUTE_5, Length::MINUTE);
-    let mut names = Names::new(16);
-    let slot = names.intern(Role::Feature, "x").unwrap();
-    let mut tally = Tally::default();
+    let mut worker = Worker::new(layouts, PANE, (partition, from));
     for offset in from..to {
         let (at, value) = event(partition, offset);
-        let values = [(slot, Value::Number(value))];
-        let row = Row {
-            model: "m",
-            version: "1",
-            at,
-            request_id: None,
-            carried: Carried::NONE.with(Carrier::Features),
-            values: &values,
-            unnamed: 0,
-        };
-        tally.add(&mut router, &names, &row, Some(at));
-        tally.record(
-            Seen {
-                offset,
-                timestamp: Some(at),
-                hash: 0,
-            },
-            Ok(1),
-            MINUTE_5,
-        );
+        let fields = [(Role::Feature, "x", Value::Number(value))];
+        worker.add(&Event::new("1", at, &fields));
     }
-    let range = Range {
-        chain: chain(partition),
-        from,
-        to,
-        writer: 1,
-        attempt: 1,
-    };
-    tally.take(&router, range, at_end)
+    worker.delta(at_end)
 }
-
-pub(super) const MINUTE_5: Length = Length::MINUTE.times(5);
 
 /// A fold and the log that feeds it.
 pub(super) struct Log {
@@ -182,7 +127,7 @@ proptest! {
         let mut log = Log::new();
         log.now = 200 * MINUTE;
         for partition in 0..2 {
-            log.append(Record::Genesis { chain: chain(partition), start: 0 });
+            log.append(genesis(partition));
             log.append(Record::Genesis { chain: chain(partition), start: 50 });
         }
         let mut delayed: Vec<Delta> = Vec::new();
@@ -215,7 +160,7 @@ proptest! {
         for partition in 0..2 {
             for offset in 0..END {
                 let (at, value) = event(partition, offset);
-                let pane = naive.entry(at.floor(MINUTE_5)).or_default();
+                let pane = naive.entry(at.floor(PANE)).or_default();
                 pane.0 += 1;
                 let mut bin = LooseCounts::default();
                 bin.add(Value::Number(value), 1);
@@ -224,8 +169,8 @@ proptest! {
             }
         }
         prop_assert_eq!(log.panes(), naive);
-        prop_assert_eq!(log.fold.topics["t"].totals.records, 200);
-        prop_assert_eq!(log.fold.topics["t"].totals.rows, 200);
+        prop_assert_eq!(log.fold.topics["events"].totals.records, 200);
+        prop_assert_eq!(log.fold.topics["events"].totals.rows, 200);
         prop_assert_eq!(log.model().rows, 200);
     }
 }
@@ -250,15 +195,12 @@ fn a_delta_on_an_unknown_chain_has_no_effect() {
 fn an_event_from_2100_evicts_nothing_and_moves_no_time() {
     let mut log = Log::new();
     log.now = 60 * MINUTE;
-    log.append(Record::Genesis {
-        chain: chain(0),
-        start: 0,
-    });
+    log.append(genesis(0));
     log.append(Record::Delta(Box::new(delta(0, 0, 100, false))));
     let before = log.panes();
     let mut far = delta(0, 100, 101, true);
     let start = Timestamp::from_millis(log.now) + FUTURE_KEPT.times(30_000);
-    far.models[0].panes[0].start = start.floor(MINUTE_5);
+    far.models[0].panes[0].start = start.floor(PANE);
     far.models[0].panes[0].last_event = start;
     far.accounting.last_event = Some(start);
     log.append(Record::Delta(Box::new(far)));
@@ -279,10 +221,7 @@ fn an_event_from_2100_evicts_nothing_and_moves_no_time() {
 fn log_time_closes_the_windows_of_a_quiet_topic() {
     let mut log = Log::new();
     log.now = 1_000 * MINUTE;
-    log.append(Record::Genesis {
-        chain: chain(0),
-        start: 0,
-    });
+    log.append(genesis(0));
     log.append(Record::Delta(Box::new(delta(0, 0, 21, true))));
     // the last event is of minute 10, and no other is to come: the watermark follows log time
     assert_eq!(log.fold.watermark, Some(Timestamp::from_millis(9 * MINUTE)));
@@ -298,10 +237,7 @@ fn log_time_closes_the_windows_of_a_quiet_topic() {
 fn model_versions_beyond_the_limit_are_counted_as_not_admitted() {
     let mut log = Log::new();
     log.now = 60 * MINUTE;
-    log.append(Record::Genesis {
-        chain: chain(0),
-        start: 0,
-    });
+    log.append(genesis(0));
     for model in 0..5 {
         let from = model * 10;
         let mut delta = delta(0, from, from + 10, true);
@@ -309,7 +245,7 @@ fn model_versions_beyond_the_limit_are_counted_as_not_admitted() {
         log.append(Record::Delta(Box::new(delta)));
     }
     assert_eq!(log.fold.models.len(), 3);
-    assert_eq!(log.fold.topics["t"].rows_unadmitted, 20);
+    assert_eq!(log.fold.topics["events"].rows_unadmitted, 20);
     assert_eq!(log.fold.limit_hits.models, 2);
 }
 
@@ -355,10 +291,7 @@ fn an_anchor_that_disagrees_stops_the_fold() {
 fn windows_that_stay_keep_their_panes_when_the_configuration_changes() {
     let mut log = Log::new();
     log.now = 60 * MINUTE;
-    log.append(Record::Genesis {
-        chain: chain(0),
-        start: 0,
-    });
+    log.append(genesis(0));
     log.append(Record::Delta(Box::new(delta(0, 0, 100, true))));
     let before = log.panes();
     let windows = vec![Length::HOUR, Length::DAY];
@@ -413,26 +346,14 @@ fn hours_are_of_the_layout_in_force_and_volumes_of_all() {
         hours.map(|hour| hour.rows).collect()
     };
     let volumes = |log: &Log| -> Vec<u64> { log.model().volume.values().copied().collect() };
-    let activate = |log: &mut Log, reference: &Reference| {
-        let key = log.model().key.clone();
-        let artifact = artifact::to_bytes(reference);
-        log.append(Record::Activate {
-            key,
-            artifact,
-            natural: Vec::new(),
-        });
-    };
     let mut log = Log::new();
     log.now = 2_000 * MINUTE;
-    log.append(Record::Genesis {
-        chain: chain(0),
-        start: 0,
-    });
+    log.append(genesis(0));
     // two records a minute: 120 an hour
     log.append(Record::Delta(Box::new(delta(0, 0, 150, true))));
     assert_eq!(log.model().first_event, Some(Timestamp::EPOCH));
     assert_eq!((hours_of(&log), volumes(&log)), (vec![], vec![120, 30]));
-    activate(&mut log, &learned(0, 50));
+    log.append(activate(&learned(0, 50)));
     let next = delta_in(log.fold.layouts(), 0, 150, 300, true);
     log.append(Record::Delta(Box::new(next)));
     assert_eq!(
@@ -452,7 +373,7 @@ fn hours_are_of_the_layout_in_force_and_volumes_of_all() {
         .counts(&first.unwrap(), 0);
     assert_eq!(counts.iter().sum::<u64>(), 90);
     // another layout: the hours begin again
-    activate(&mut log, &learned(0, 3));
+    log.append(activate(&learned(0, 3)));
     let next = delta_in(log.fold.layouts(), 0, 300, 310, true);
     log.append(Record::Delta(Box::new(next)));
     assert_eq!(

@@ -13,10 +13,12 @@
 //! are at the end, log time carries the frontier on, so that a quiet topic's windows close, and a
 //! stream whose event time is not now (a backfill, the demo) works the same.
 
+use serde::{Deserialize, Serialize};
+
 use crate::time::{Length, Timestamp};
 
 /// What time needs to know of a chain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// The largest event time folded, clamped to append time; `None` before the first row.
     pub frontier: Option<Timestamp>,

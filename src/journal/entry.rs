@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::journal::event::Event;
 use crate::journal::json::Json;
@@ -62,7 +62,7 @@ pub struct Entry {
 }
 
 /// How far a chain goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chain {
     /// The number of the last entry; 0 before the first.
     pub seq: u64,

@@ -13,6 +13,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::journal::entry::{ENTRY_BYTES_MAX, EntryError, Line, Stored};
+use crate::journal::ledger::NEWEST_BYTES_MAX;
 
 /// The file in `state.dir`.
 pub const FILE: &str = "journal.jsonl";
@@ -103,6 +104,31 @@ impl Home {
         let home = Self { path, file, length };
         home.cut()?;
         Ok((home, last))
+    }
+
+    /// The newest entries, as many as readers are given; none where the last ones are not all
+    /// entries.
+    pub(super) fn tail(&self) -> Result<Vec<Stored>, FileError> {
+        let start = self.length.saturating_sub(NEWEST_BYTES_MAX as u64);
+        let mut tail = Vec::new();
+        let mut reader = &self.file;
+        let read = reader
+            .seek(SeekFrom::Start(start))
+            .and_then(|_at| reader.take(self.length - start).read_to_end(&mut tail));
+        read.map_err(|source| FileError::Read {
+            path: self.path.clone(),
+            source,
+        })?;
+        let mut lines = tail.split(|byte| *byte == b'\n');
+        if start > 0 {
+            // most likely cut in two
+            lines.next();
+        }
+        let lines = lines.filter(|line| !line.is_empty());
+        Ok(lines
+            .map(Stored::read)
+            .collect::<Result<_, _>>()
+            .unwrap_or_default())
     }
 
     /// Writes the next entry; it is on the disk afterwards, or there is nothing of it.

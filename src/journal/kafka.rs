@@ -40,6 +40,8 @@ const JOURNAL: Wanted = Wanted {
         ),
         ("retention.ms", "-1", "the journal is kept for ever"),
     ],
+    made_with: &[],
+    may_be_trimmed: false,
 };
 
 /// The topic, open for reading and writing.
@@ -67,7 +69,7 @@ impl Home {
         let mut links = Links::from(Chain::default());
         let mut told = false;
         read_all(&mut tail, topic, |bytes| {
-            note(bytes, &mut told, |stored| links.take(stored));
+            note(bytes, &mut told, |stored| links.load(stored));
             Ok::<(), KafkaLogError>(())
         })?;
         let home = Self {

@@ -74,15 +74,42 @@ pub struct Links {
     chain: Chain,
     /// Hashes of the last entries, that of the head last.
     hashes: VecDeque<Digest>,
+    /// The newest ones that the home had when it was opened.
+    recent: Queue,
 }
 
 impl Links {
+    /// Those of a home whose newest entries, one after the other, are these.
+    pub fn of_tail(tail: &[Stored]) -> Self {
+        let mut links = Self::default();
+        if let Some(first) = tail.first() {
+            links.chain = Chain {
+                seq: first.line.seq.saturating_sub(1),
+                head: first.prev,
+            };
+        }
+        for stored in tail {
+            links.load(stored);
+        }
+        links
+    }
+
+    /// Takes an entry that the home had when it was opened.
+    pub fn load(&mut self, stored: &Stored) -> Seen {
+        let seen = self.take(stored);
+        if seen == Seen::Next {
+            self.recent.renew(stored.line.clone());
+        }
+        seen
+    }
+
     /// A chain up to here; what was before is not compared with anything.
     pub fn from(chain: Chain) -> Self {
         let hashes = (chain.seq > 0).then_some(chain.head);
         Self {
             chain,
             hashes: hashes.into_iter().collect(),
+            recent: Queue::default(),
         }
     }
 
@@ -141,11 +168,28 @@ pub struct Ledger {
 
 impl Ledger {
     /// The ledger of a home that was read to its end.
-    pub fn new(stored: Links) -> Self {
+    pub fn new(mut stored: Links) -> Self {
         Self {
             opened: stored.chain,
+            newest: std::mem::take(&mut stored.recent),
             stored,
             ..Self::default()
+        }
+    }
+
+    /// Says after which entry the ones that are computed go on: that of a snapshot, or none.
+    pub fn begin(&mut self, after: Chain) {
+        self.computed = after.seq;
+        self.newest.cut(after.seq);
+        if self.stored.chain.seq < after.seq {
+            // snapshots are written when their entries are stored
+            self.diverge(Divergence {
+                seq: after.seq,
+                stored: self.stored.chain.head,
+                computed: Some(after.head),
+            });
+        } else if let Some(stored) = self.stored.hash(after.seq) {
+            self.compare(after.seq, stored, after.head);
         }
     }
 
@@ -153,10 +197,7 @@ impl Ledger {
     pub fn compute(&mut self, line: Line) {
         debug_assert_eq!(line.seq, self.computed + 1, "entries come in order");
         self.computed = line.seq;
-        while !self.newest.has_room(&line, NEWEST_MAX, NEWEST_BYTES_MAX) {
-            self.newest.pop();
-        }
-        self.newest.push(line.clone());
+        self.newest.renew(line.clone());
         if line.seq <= self.stored.chain.seq {
             if let Some(stored) = self.stored.hash(line.seq) {
                 self.compare(line.seq, stored, line.hash);
@@ -228,6 +269,11 @@ impl Ledger {
         self.newest.lines.front().map(|line| line.seq)
     }
 
+    /// The last entry stored.
+    pub const fn end(&self) -> Chain {
+        self.stored.chain
+    }
+
     /// How many entries are stored.
     pub const fn stored(&self) -> u64 {
         self.stored.chain.seq
@@ -261,7 +307,7 @@ impl Ledger {
 }
 
 /// Lines in order, and their bytes together.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Queue {
     lines: VecDeque<Line>,
     bytes: usize,
@@ -272,6 +318,21 @@ impl Queue {
     fn has_room(&self, line: &Line, lines_max: usize, bytes_max: usize) -> bool {
         let fits = self.bytes + line.json.len() <= bytes_max;
         self.lines.is_empty() || self.lines.len() < lines_max && fits
+    }
+
+    /// Pushes one of the newest; the oldest ones make room.
+    fn renew(&mut self, line: Line) {
+        while !self.has_room(&line, NEWEST_MAX, NEWEST_BYTES_MAX) {
+            self.pop();
+        }
+        self.push(line);
+    }
+
+    /// Takes away all after this one.
+    fn cut(&mut self, seq: u64) {
+        while let Some(line) = self.lines.pop_back_if(|line| line.seq > seq) {
+            self.bytes -= line.json.len();
+        }
     }
 
     fn push(&mut self, line: Line) {

@@ -91,6 +91,16 @@ impl Journal {
         }))
     }
 
+    /// How far the entries go that its home has.
+    pub fn stored(&self) -> Chain {
+        lock(&self.0.ledger).end()
+    }
+
+    /// Says after which entry those go on that will be added: that of a snapshot, or none.
+    pub fn begin(&self, after: Chain) {
+        lock(&self.0.ledger).begin(after);
+    }
+
     /// Takes the next entry that the state log implies.
     pub fn add(&self, entry: Entry) {
         lock(&self.0.ledger).compute(entry.line);
@@ -134,8 +144,12 @@ pub fn open(state: &State, kafka: &Kafka, clock: Clock) -> Result<(Journal, Writ
             if let Some(Err(error)) = last.as_ref().map(Stored::known) {
                 tracing::error!(%error, "the journal's file has what this driftd would not write");
             }
-            let chain = last.map_or_else(Chain::default, |last| last.chain());
-            (Home::File { home, errors: 0 }, Links::from(chain))
+            let tail = home.tail()?;
+            let links = match last {
+                Some(last) if tail.is_empty() => Links::from(last.chain()),
+                _ => Links::of_tail(&tail),
+            };
+            (Home::File { home, errors: 0 }, links)
         }
         config::Home::Kafka { journal_topic, .. } => {
             let (home, links) = kafka::Home::open(kafka, journal_topic)?;

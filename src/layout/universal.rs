@@ -23,6 +23,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::{Kind, SeriesLayout};
@@ -87,7 +88,7 @@ const fn cut(magnitude: u64) -> u32 {
 
 /// The counts of one series that no layout knows. Adding and merging are associative and
 /// commutative, see the module header.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LooseCounts {
     numbers: BTreeMap<u32, u64>,
     /// In order of hash, then bytes; at most [`TEXTS_MAX`].
@@ -99,7 +100,7 @@ pub struct LooseCounts {
     invalid: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct LooseText {
     hash: u64,
     text: Box<str>,

@@ -3,9 +3,10 @@
 use super::*;
 use crate::alert::compare::effect;
 use crate::alert::learn::{Lesson, learn};
+use crate::alert::scene::{self, Field, Rows, Scene};
 use crate::alert::support::{Weather, hours, layout, normal};
 use crate::decode::Value;
-use crate::key::{Name, Role};
+use crate::key::{Carried, Carrier, Name, Role};
 use crate::layout::LooseCounts;
 use crate::reference::learn::{LooseSeries, learn as learn_reference};
 use crate::reference::{Header, ReferenceRole};
@@ -68,16 +69,16 @@ fn what_people_see() {
     let power = of(1_000, reference(calm));
     insta::assert_snapshot!(show::show(&power), @r"
     traffic     1000 rows an hour
-    budget      1 false alarm a month for 9 tests in windows of 1h, 6h, 24h
-    alpha       1h 5.1e-5, 6h 5.1e-5, 24h 2.1e-4
+    budget      1 false alarm a month for 12 tests in windows of 1h, 6h, 24h
+    alpha       1h 3.9e-5, 6h 3.9e-5, 24h 1.5e-4
     natural     learned from the hours of the reference
 
     smallest change that is found with probability 1/2:
 
     series   change                  in 1h  in 6h  in 24h
-    amount   mean, in sigma          0.13   0.10   0.10
-    amount   missing, in points      +1.6   +1.1   +1.1
-    country  share of de, in points  -8.2   -4.7   -4.7
+    amount   mean, in sigma          0.14   0.10   0.10
+    amount   missing, in points      +1.7   +1.1   +1.1
+    country  share of de, in points  -8.4   -4.7   -4.7
     country  missing, in points      +0.3   +0.2   +0.2
     ");
 }
@@ -193,4 +194,37 @@ fn a_window_that_is_hardly_covered_finds_large_changes_only() {
         hour > 3.0 * day && six > day && hour > six,
         "{hour} {six} {day}"
     );
+}
+
+/// A test has the level here that it has live: the same tests share the budget.
+#[test]
+fn the_level_of_a_test_is_that_of_the_daemon() {
+    let fields: [Field; 3] = [
+        (Role::Feature, "amount", Value::Number(1.0)),
+        (Role::Feature, "country", Value::Text("de")),
+        (Role::Prediction, "prediction", Value::Number(0.5)),
+    ];
+    let reference = scene::reference("1", &fields, [1_000, 1_000, 0, 0]);
+    let mut scene = Scene::new(scene::config());
+    scene.activate(scene::hour(0), &reference);
+    let carried = Carried::NONE.with(Carrier::Features);
+    let rows = Rows {
+        version: "1",
+        count: 10,
+        carried: carried.with(Carrier::Prediction),
+        fields: &fields,
+    };
+    scene.hour(1, &[rows]);
+    let board = scene.board();
+    let judge = &board.judges[&scene::key("1")];
+    let traffic = Traffic {
+        windows: scene::config().windows,
+        ..traffic(10)
+    };
+    let power = power(reference, traffic, |_, _| None);
+    // of series 5, 4 and 5, of keys 2, of what appeared 1, of rows 1
+    assert_eq!((power.tests, judge.tests), (18, 18));
+    for (length, alpha) in power.alpha {
+        assert_eq!(alpha.to_bits(), judge.rule_of_model(length).alpha.to_bits());
+    }
 }

@@ -21,6 +21,7 @@
 
 mod count;
 mod gather;
+mod importances;
 mod look;
 mod ranks;
 mod request;
@@ -68,8 +69,10 @@ const THREADS_MAX: usize = 8;
 
 /// Builds a reference; the module header says how.
 pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Reference, BuildError> {
-    let fixed = request.layout_from.as_deref().map(layout_of).transpose()?;
+    let other = request.layout_from.as_deref().map(read).transpose()?;
+    let fixed = other.as_ref().map(|other| Arc::clone(&other.layout));
     let inputs = look(request, fixed.as_deref(), progress)?;
+    let importances = importances::of(request, &inputs, other.as_ref())?;
     let mut parts = Parts::default();
     for group in inputs.series.chunks(GROUP_SERIES) {
         let found = find_bins(&inputs, group, fixed.as_deref(), &mut parts, progress)?;
@@ -85,7 +88,10 @@ pub fn build(request: &BuildRequest, progress: &dyn Progress) -> Result<Referenc
         Some(layout) => layout,
         None => Arc::new(Layout::new(parts.layouts)?),
     };
-    let header = header(request, &inputs, &parts.rows);
+    let header = Header {
+        importances,
+        ..header(request, &inputs, &parts.rows)
+    };
     let blocks = latest(parts.blocks);
     Ok(Reference::new(
         header,
@@ -274,7 +280,8 @@ fn count(
     ))
 }
 
-fn layout_of(path: &Path) -> Result<Arc<Layout>, BuildError> {
+/// The reference whose bins are to be counted in.
+fn read(path: &Path) -> Result<Reference, BuildError> {
     let bytes = std::fs::read(path);
     let bytes = bytes.map_err(|source| BuildError::LayoutFile {
         path: path.to_owned(),
@@ -284,7 +291,7 @@ fn layout_of(path: &Path) -> Result<Arc<Layout>, BuildError> {
         path: path.to_owned(),
         source,
     };
-    Ok(artifact::from_bytes(&bytes).map_err(from)?.layout)
+    artifact::from_bytes(&bytes).map_err(from)
 }
 
 fn header(request: &BuildRequest, inputs: &Inputs, rows: &RowCount) -> Header {

@@ -31,6 +31,9 @@ pub enum ReferenceError {
     /// A time zone that nobody knows.
     #[error("its time zone `{0}` is not known")]
     Timezone(String),
+    /// An importance below 0, or of a series that the layout does not have.
+    #[error("its importance of `{0}` is not one")]
+    Importance(String),
     /// Other series than the layout has.
     #[error("it has {found} series, its layout {expected}")]
     Series {
@@ -84,6 +87,7 @@ pub(super) fn digest(
 /// Checks everything that [`Reference::new`] promises.
 pub(super) fn check(reference: &Reference) -> Result<(), ReferenceError> {
     check_header(&reference.header)?;
+    check_importances(reference)?;
     let (series, layout) = (&reference.series, reference.layout.series());
     if series.len() != layout.len() {
         return Err(ReferenceError::Series {
@@ -123,6 +127,16 @@ fn check_header(header: &Header) -> Result<(), ReferenceError> {
             Err(ReferenceError::Timezone(zone.clone()))
         }
         _ => Ok(()),
+    }
+}
+
+fn check_importances(reference: &Reference) -> Result<(), ReferenceError> {
+    let is_wrong = |(name, importance): &(&String, &f64)| {
+        !importance.is_finite() || **importance < 0.0 || reference.layout.find(name).is_none()
+    };
+    match reference.header.importances.iter().find(is_wrong) {
+        Some((name, _)) => Err(ReferenceError::Importance(name.clone())),
+        None => Ok(()),
     }
 }
 

@@ -15,6 +15,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::BlockCells;
 use crate::key::Carrier;
 use crate::layout::Layout;
@@ -47,7 +49,7 @@ impl Part {
 }
 
 /// How much one test of one series moves by itself between windows of one length.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Dispersion {
     /// `tau >= 0`, per degree of freedom and row.
     pub tau: f64,
@@ -62,7 +64,7 @@ pub type SeriesNatural = [Option<Dispersion>; Part::ALL.len()];
 pub type CarriersNatural = [Option<Dispersion>; Carrier::ALL.len()];
 
 /// What is known of windows of one length.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowNatural {
     /// The length of the windows.
     pub length: Length,
@@ -84,7 +86,7 @@ pub struct Natural {
 }
 
 /// Which hours are alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Buckets {
     /// The hours of the day, 24 buckets.
     HourOfDay,
@@ -113,7 +115,7 @@ impl Buckets {
 /// By how much local time is ahead of UTC, from when on; the first from the beginning of time.
 ///
 /// Kept instead of the name of a time zone, so that no replica's own tables decide.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offsets(Vec<(Timestamp, i32)>);
 
 /// The largest offset of local time that is believed: 26 hours, in minutes.

@@ -85,6 +85,15 @@ fn facts(reference: &Reference) -> Vec<(&'static str, String)> {
     if let Some(timezone) = &header.timezone {
         facts.push(("timezone", timezone.clone()));
     }
+    if !header.importances.is_empty() {
+        let mut all: Vec<_> = header.importances.iter().collect();
+        all.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        let one = |(name, importance): (&String, &f64)| {
+            format!("{} {}", escaped(name), short(*importance))
+        };
+        let all: Vec<String> = all.into_iter().map(one).collect();
+        facts.push(("importances", all.join(", ")));
+    }
     facts.push(("digest", reference.digest().to_string()));
     facts.push(("layout", reference.layout.digest().to_string()));
     facts.push(("convention", header.convention.to_string()));
@@ -260,6 +269,9 @@ fn series_json(
     put("role", json!(layout.role().as_str()));
     put("kind", json!(layout.kind().as_str()));
     put("rows", json!(reference.rows_of(layout)));
+    if let Some(importance) = reference.header.importances.get(&**layout.name()) {
+        put("importance", json!(importance));
+    }
     put("missing", json!(count(layout.missing_cell())));
     put("invalid", json!(count(layout.invalid_cell())));
     put("bins", json!(layout.value_cells()));

@@ -13,7 +13,6 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,10 +21,14 @@ use std::thread;
 use std::time::Duration;
 
 use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use sha2::{Digest as _, Sha256};
 
+pub use self::error::EmbeddedError;
 use crate::clock::Clock;
 use crate::statelog::{AppendError, Entry, Failed, Read};
 use crate::time::Timestamp;
+
+mod error;
 
 /// The file in `state.dir`.
 pub const FILE: &str = "driftd.redb";
@@ -48,60 +51,11 @@ const UNREAD_MAX: usize = 1_024;
 /// Records of one commit.
 const COMMIT_MAX: usize = 256;
 
+/// Records taken away in one commit, which appends wait for.
+const TRIM_MAX: u64 = 10_000;
+
 /// Old records read at a time.
 const PAGE: usize = 256;
-
-/// Why the file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    /// The directory.
-    #[error("the directory {} cannot be made: check state.dir and its permissions", .dir.display())]
-    Directory {
-        /// Which one.
-        dir: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Another process has the file.
-    #[error("another driftd uses {}: stop it, or give this one another state.dir", .file.display())]
-    InUse {
-        /// Which one.
-        file: PathBuf,
-    },
-    /// The file cannot be opened.
-    #[error("{} cannot be opened", .file.display())]
-    Open {
-        /// Which one.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: Box<DatabaseError>,
-    },
-    /// Reading or writing failed.
-    #[error("{} cannot be read", .file.display())]
-    Read {
-        /// Which one.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: Box<redb::Error>,
-    },
-    /// A newer driftd wrote it.
-    #[error(
-        "{} has format {found}, and this driftd knows up to {FORMAT}: a newer driftd wrote it, use \
-         that one", .file.display()
-    )]
-    Newer {
-        /// Which one.
-        file: PathBuf,
-        /// Its format.
-        found: u64,
-    },
-    /// No thread.
-    #[error("the thread that writes the state log cannot be started")]
-    Thread(#[source] io::Error),
-}
 
 /// What waits for a commit.
 struct Queued {
@@ -116,9 +70,33 @@ pub struct Appender {
     errors: Arc<AtomicU64>,
     /// The position after the last record committed.
     end: Arc<AtomicU64>,
+    database: Arc<Database>,
+    file: PathBuf,
 }
 
 impl Appender {
+    /// Takes away the records before this position.
+    pub(super) fn trim(&self, position: u64) -> Result<(), EmbeddedError> {
+        let trim = || -> Result<bool, redb::Error> {
+            let write = self.database.begin_write()?;
+            let is_done = {
+                let mut log = write.open_table(LOG)?;
+                let first = log.first()?.map_or(position, |(first, _)| first.value());
+                let upto = position.min(first + TRIM_MAX);
+                log.retain_in(first..upto, |_, _| false)?;
+                upto == position
+            };
+            write.commit()?;
+            Ok(is_done)
+        };
+        let failed = |source| EmbeddedError::Read {
+            file: self.file.clone(),
+            source: Box::new(source),
+        };
+        while !trim().map_err(failed)? {}
+        Ok(())
+    }
+
     pub(super) fn append(&self, bytes: Vec<u8>, failed: Failed) -> Result<(), AppendError> {
         self.queue
             .try_send(Queued { bytes, failed })
@@ -148,6 +126,8 @@ pub struct Reader {
     /// Old records, read page by page before anything that was appended since.
     page: VecDeque<Row>,
     next: u64,
+    /// The first record that was there when the file was opened.
+    first: u64,
     /// Records before this position were there when the file was opened.
     old: u64,
     told_end: bool,
@@ -181,6 +161,42 @@ impl Reader {
                 Ok(Read::Idle)
             }
         }
+    }
+
+    /// The position of the first record that is there.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Goes on at this position.
+    pub(super) fn start_at(&mut self, position: u64) {
+        self.page.clear();
+        self.next = position;
+    }
+
+    /// Goes on at this position if the record before it has this digest; whether it has.
+    pub(super) fn resume(
+        &mut self,
+        position: u64,
+        digest: &[u8; 32],
+    ) -> Result<bool, EmbeddedError> {
+        let get = |before: u64| -> Result<_, redb::Error> {
+            let log = self.database.begin_read()?.open_table(LOG)?;
+            let row = log.get(before)?;
+            Ok(row.map(|row| <[u8; 32]>::from(Sha256::digest(row.value().1))))
+        };
+        let Some(before) = position.checked_sub(1) else {
+            return Ok(false);
+        };
+        let found = get(before).map_err(|source| EmbeddedError::Read {
+            file: self.file.clone(),
+            source: Box::new(source),
+        })?;
+        let is_there = found.as_ref() == Some(digest);
+        if is_there {
+            self.start_at(position);
+        }
+        Ok(is_there)
     }
 
     fn hand_out(&mut self, (position, append_time, bytes): Row) -> Read {
@@ -218,10 +234,11 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
             source: Box::new(source),
         },
     })?;
-    let (found, old, last_time) = prepare(&database).map_err(|source| EmbeddedError::Read {
-        file: file.clone(),
-        source: Box::new(source),
-    })?;
+    let (found, (first, old), last_time) =
+        prepare(&database).map_err(|source| EmbeddedError::Read {
+            file: file.clone(),
+            source: Box::new(source),
+        })?;
     if found > FORMAT {
         return Err(EmbeddedError::Newer { file, found });
     }
@@ -244,37 +261,47 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
         .spawn(move || writer.run(&queued))
         .map_err(EmbeddedError::Thread)?;
     let reader = Reader {
-        database,
-        file,
+        database: Arc::clone(&database),
+        file: file.clone(),
         page: VecDeque::new(),
-        next: 0,
+        next: first,
+        first,
         old,
         told_end: false,
         committed,
     };
-    Ok((Appender { queue, errors, end }, reader))
+    let appender = Appender {
+        queue,
+        errors,
+        end,
+        database,
+        file,
+    };
+    Ok((appender, reader))
 }
 
-/// Makes the tables: their format, the position after the last record, and its time.
-fn prepare(database: &Database) -> Result<(u64, u64, Timestamp), redb::Error> {
+/// Makes the tables: their format, the positions of the first record and after the last one, and
+/// the time of that.
+fn prepare(database: &Database) -> Result<(u64, (u64, u64), Timestamp), redb::Error> {
     let write = database.begin_write()?;
-    let (format, last) = {
+    let (format, first, last) = {
         let mut meta = write.open_table(META)?;
         let known = meta.get("format")?.map(|format| format.value());
         if known.is_none() {
             meta.insert("format", FORMAT)?;
         }
         let log = write.open_table(LOG)?;
+        let first = log.first()?.map_or(0, |(position, _)| position.value());
         let last = log
             .last()?
             .map(|(position, row)| (position.value(), row.value().0));
-        (known.unwrap_or(FORMAT), last)
+        (known.unwrap_or(FORMAT), first, last)
     };
     write.commit()?;
     let (next, time) = last.map_or((0, Timestamp::MIN), |(position, append_ms)| {
         (position + 1, Timestamp::from_millis(append_ms))
     });
-    Ok((format, next, time))
+    Ok((format, (first, next), time))
 }
 
 /// The thread that commits.

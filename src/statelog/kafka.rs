@@ -9,23 +9,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::config;
 use crate::source::admin::{client_config, log_line};
 use crate::statelog::{AppendError, Entry, Failed, RECORD_BYTES_MAX, Read};
 use crate::time::Timestamp;
 
+pub use self::error::KafkaLogError;
 pub(crate) use self::tail::{Came, Tail};
 pub(crate) use self::topic::Wanted;
 
+mod error;
 mod tail;
 mod topic;
+
+/// How long one record is waited for before it is asked for again.
+const POLL: Duration = Duration::from_millis(100);
 
 /// How long one question to the brokers may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -56,92 +63,12 @@ const STATE_LOG: Wanted = Wanted {
         (
             "retention.ms",
             "-1",
-            "driftd must be able to read all of it",
+            "driftd itself trims what its snapshots make needless",
         ),
     ],
+    made_with: &[],
+    may_be_trimmed: true,
 };
-
-/// Why the topic cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum KafkaLogError {
-    /// Kafka refuses something, or does not answer.
-    #[error("the topic `{topic}` cannot be used")]
-    Kafka {
-        /// The topic.
-        topic: String,
-        /// Why.
-        #[source]
-        source: KafkaError,
-    },
-    /// The topic cannot be made.
-    #[error(
-        "the topic `{topic}` does not exist and cannot be made ({reason}): make it with one \
-         partition and {settings}, or allow driftd to"
-    )]
-    NotMade {
-        /// The topic.
-        topic: String,
-        /// Why.
-        reason: String,
-        /// What it must be like.
-        settings: String,
-    },
-    /// The topic has more than one partition.
-    #[error(
-        "the topic `{topic}` has {partitions} partitions, but {log} has one order: use a topic \
-         with one partition"
-    )]
-    Partitions {
-        /// The topic.
-        topic: String,
-        /// What is kept in it.
-        log: &'static str,
-        /// How many it has.
-        partitions: usize,
-    },
-    /// The topic has a setting that breaks the log.
-    #[error(
-        "the topic `{topic}` has {setting}={found}, but it must be {wanted}: {why}; change it \
-         with kafka-configs"
-    )]
-    Setting {
-        /// The topic.
-        topic: String,
-        /// Which setting.
-        setting: &'static str,
-        /// Its value.
-        found: String,
-        /// What it must be.
-        wanted: &'static str,
-        /// Why.
-        why: &'static str,
-    },
-    /// The start of the log is gone.
-    #[error(
-        "the topic `{topic}` begins at offset {low}: records before it are gone, and {log} makes \
-         no sense without them; delete the topic to begin anew"
-    )]
-    Trimmed {
-        /// The topic.
-        topic: String,
-        /// What is kept in it.
-        log: &'static str,
-        /// Its first offset.
-        low: i64,
-    },
-    /// The log became shorter, or another one.
-    #[error(
-        "the topic `{topic}` was deleted or truncated while it was read: start driftd again to \
-         read it from its beginning"
-    )]
-    Replaced {
-        /// The topic.
-        topic: String,
-    },
-    /// The client's runtime cannot be made.
-    #[error("no runtime for the Kafka administration client")]
-    Runtime(#[from] std::io::Error),
-}
 
 /// Flags what could not be delivered.
 struct Deliveries {
@@ -192,6 +119,7 @@ const END_TIMEOUT: Duration = Duration::from_millis(300);
 /// Where records are queued.
 pub struct Appender {
     producer: ThreadedProducer<Deliveries>,
+    kafka: config::Kafka,
     topic: String,
     errors: Arc<AtomicU64>,
 }
@@ -206,20 +134,71 @@ impl fmt::Debug for Appender {
 
 impl Appender {
     pub(crate) fn append(&self, bytes: &[u8], failed: Failed) -> Result<(), AppendError> {
+        self.send(None, Some(bytes), failed)
+    }
+
+    /// Appends what replaces the record with this key; nothing takes that away.
+    pub(crate) fn append_keyed(
+        &self,
+        key: &[u8],
+        bytes: Option<&[u8]>,
+        failed: Failed,
+    ) -> Result<(), AppendError> {
+        self.send(Some(key), bytes, failed)
+    }
+
+    fn send(
+        &self,
+        key: Option<&[u8]>,
+        bytes: Option<&[u8]>,
+        failed: Failed,
+    ) -> Result<(), AppendError> {
         let record = BaseRecord::with_opaque_to(&self.topic, Box::new(failed));
-        let record: BaseRecord<'_, (), [u8], Box<Failed>> = record.payload(bytes).partition(0);
+        let mut record: BaseRecord<'_, [u8], [u8], Box<Failed>> = record.partition(0);
+        (record.key, record.payload) = (key, bytes);
         self.producer
             .send(record)
             .map_err(|(refused, _)| match refused {
                 KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge) => {
                     AppendError::TooLarge {
-                        bytes: bytes.len(),
+                        bytes: bytes.map_or(0, <[u8]>::len),
                         max: RECORD_BYTES_MAX,
                     }
                 }
                 KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) => AppendError::Full,
                 _ => AppendError::Closed,
             })
+    }
+
+    /// Takes away the records before this position.
+    pub(super) fn trim(&self, position: u64) -> Result<(), KafkaLogError> {
+        let failed = |source| KafkaLogError::Kafka {
+            topic: self.topic.clone(),
+            source,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let admin: AdminClient<Mute> = client_config(&self.kafka)
+            .create_with_context(Mute)
+            .map_err(failed)?;
+        let mut upto = TopicPartitionList::new();
+        let offset = Offset::Offset(i64::try_from(position).unwrap_or(i64::MAX));
+        upto.add_partition_offset(&self.topic, 0, offset)
+            .map_err(failed)?;
+        let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+        let trimmed = runtime.block_on(admin.delete_records(&upto, &options));
+        let trimmed = trimmed.map_err(failed)?;
+        let mut errors = trimmed
+            .elements()
+            .into_iter()
+            .filter_map(|one| one.error().err());
+        errors.next().map_or(Ok(()), |error| Err(failed(error)))
+    }
+
+    /// Waits until all that was appended is delivered or given up; whether that came to pass.
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        self.producer.flush(timeout).is_ok()
     }
 
     /// The position after the last record; `None` where the brokers do not say so soon.
@@ -250,6 +229,45 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The position of the first record that is there.
+    pub(super) fn first(&self) -> u64 {
+        self.tail.low().unsigned_abs()
+    }
+
+    /// Goes on at this position.
+    pub(super) fn start_at(&mut self, position: u64) -> Result<(), KafkaLogError> {
+        self.tail.seek(i64::try_from(position).unwrap_or(i64::MAX))
+    }
+
+    /// Goes on at this position if the record before it has this digest; whether it has.
+    pub(super) fn resume(
+        &mut self,
+        position: u64,
+        digest: &[u8; 32],
+    ) -> Result<bool, KafkaLogError> {
+        let Some(before) = position.checked_sub(1) else {
+            return Ok(false);
+        };
+        self.tail.look()?;
+        let is_there = before >= self.first() && self.tail.ends_after(before);
+        if is_there {
+            self.start_at(before)?;
+            let mut waited = Duration::ZERO;
+            while waited < TIMEOUT {
+                match self.next(POLL)? {
+                    Read::Entry(entry) if (entry.position, &entry.digest) == (before, digest) => {
+                        return Ok(true);
+                    }
+                    Read::Entry(_) | Read::End => break,
+                    Read::Idle => waited += POLL,
+                }
+            }
+        }
+        self.append_time = Timestamp::MIN;
+        self.start_at(self.first())?;
+        Ok(false)
+    }
+
     pub(super) fn next(&mut self, timeout: Duration) -> Result<Read, KafkaLogError> {
         let message = match self.tail.next(timeout)? {
             Came::Record(message) => message,
@@ -301,6 +319,7 @@ pub(crate) fn open_topic(
             })?;
     let appender = Appender {
         producer,
+        kafka: kafka.clone(),
         topic: topic.to_owned(),
         errors,
     };

@@ -188,6 +188,7 @@ fn bad_records_are_counted_by_reason_and_good_ones_around_them_too() {
         kafka: None,
         source: "dead_letter_topic = \"bad.dead\"",
         windows: "lengths = [\"24h\"]\nkeep = \"10d\"",
+        operator: None,
     });
     let all = u64::try_from(records.len()).expect("it is a count");
     driftd.until_counted(TOPIC, all);

@@ -26,6 +26,9 @@ const SESSION_MS: u32 = 6_000;
 /// How many lines of its log a daemon shows when something went wrong.
 const LOG_LINES: usize = 40;
 
+/// The file of tokens in a daemon's directory.
+const TOKENS: &str = "tokens";
+
 /// Where the state log lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Home {
@@ -47,6 +50,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) source: &'a str,
     /// The `[windows]` table without its header.
     pub(crate) windows: &'a str,
+    /// The token of the operator `ann`; without one nobody needs a token.
+    pub(crate) operator: Option<&'a str>,
 }
 
 impl Setup<'_> {
@@ -67,7 +72,9 @@ impl Setup<'_> {
         section("[kafka]", self.kafka.unwrap_or(&plain));
         let source = format!("topics = {:?}\ngroup = {:?}\n", self.topics, self.name);
         section("[[source]]", &(source + self.source));
-        section("[state]", &(home + "\nflush_interval = \"100ms\""));
+        // as often as can be: what holds then holds
+        let often = "\nflush_interval = \"100ms\"\nsnapshot_interval = \"1s\"";
+        section("[state]", &(home + often));
         if let Some(references) = self.references {
             section(
                 "[reference]",
@@ -75,7 +82,9 @@ impl Setup<'_> {
             );
         }
         section("[windows]", self.windows);
-        section("[http]", &format!("listen = \"{address}\""));
+        let tokens = |_| format!("\ntokens_file = {:?}", text(&dir.join(TOKENS)));
+        let tokens = self.operator.map_or_else(String::new, tokens);
+        section("[http]", &(format!("listen = \"{address}\"") + &tokens));
         section("[log]", "format = \"json\"");
         toml
     }
@@ -85,6 +94,8 @@ impl Setup<'_> {
 #[derive(Debug)]
 pub(crate) struct Driftd {
     address: SocketAddr,
+    /// The token that it is asked with.
+    token: Option<String>,
     /// Its configuration, its log and its state; also `pid`, for whoever must clean up after us.
     dir: TempDir,
     child: Child,
@@ -96,9 +107,15 @@ impl Driftd {
         let (address, dir) = (free_address(), temp_dir("driftd-"));
         let toml = setup.to_toml(address, dir.path());
         fs::write(dir.path().join("driftd.toml"), toml).expect("its directory can be written");
+        let token = setup.operator.map(str::to_owned);
+        if let Some(token) = &token {
+            let tokens = format!("operate ann {token}\n");
+            fs::write(dir.path().join(TOKENS), tokens).expect("its directory can be written");
+        }
         let child = spawn(dir.path());
         let mut driftd = Self {
             address,
+            token,
             dir,
             child,
         };
@@ -123,6 +140,11 @@ impl Driftd {
         self.dir.path().join("driftd.toml")
     }
 
+    /// Where its state is, if that is embedded.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("state")
+    }
+
     /// Replaces a part of its configuration, for the next start.
     pub(crate) fn reconfigure(&self, old: &str, new: &str) {
         let toml = fs::read_to_string(self.config()).expect("it has a configuration");
@@ -139,12 +161,31 @@ impl Driftd {
 
     /// Asks for a page and takes any answer.
     pub(crate) fn get(&self, path: &str) -> http::Answer {
-        http::get(self.address, path).unwrap_or_else(|error| {
+        self.ask(&format!("GET {path}"), "")
+    }
+
+    /// Asks with a method, a path and a body, and takes any answer.
+    pub(crate) fn ask(&self, method_and_path: &str, body: &str) -> http::Answer {
+        let answer = http::ask(self.address, self.token.as_deref(), method_and_path, body);
+        answer.unwrap_or_else(|error| {
             panic!(
-                "no answer to GET {path}: {error}; its log ends:\n{}",
+                "no answer to {method_and_path}: {error}; its log ends:\n{}",
                 self.log_end()
             )
         })
+    }
+
+    /// Gives a command, which must be taken.
+    pub(crate) fn order(&self, method_and_path: &str, body: &Value) -> Value {
+        let answer = self.ask(method_and_path, &body.to_string());
+        let (status, body) = (answer.status, &answer.body);
+        assert!(status == 202, "{method_and_path}: {status} {body}");
+        serde_json::from_str(body).expect("it is JSON")
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Asks for a page that must be there, as JSON.

@@ -131,5 +131,6 @@ fn setup<'a>(name: &'a str, topics: &'a [&'a str], home: Home) -> Setup<'a> {
         kafka: None,
         source: "",
         windows: WINDOWS,
+        operator: None,
     }
 }

@@ -16,11 +16,36 @@ pub(crate) struct Answer {
     pub(crate) body: String,
 }
 
-/// Asks with HTTP/1.0, so that the answer ends with the connection and is not in chunks.
+/// Asks for a page.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
+    ask(address, None, &format!("GET {path}"), "")
+}
+
+/// Asks with a method, a path and a body, which is JSON unless it is empty; with HTTP/1.0, so that
+/// the answer ends with the connection and is not in chunks.
+pub(crate) fn ask(
+    address: SocketAddr,
+    token: Option<&str>,
+    method_and_path: &str,
+    body: &str,
+) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    // in one piece: who is refused may be answered before all of it is read
+    let mut request = Vec::new();
+    write!(request, "{method_and_path} HTTP/1.0\r\nHost: {address}\r\n")?;
+    if let Some(token) = token {
+        write!(request, "Authorization: Bearer {token}\r\n")?;
+    }
+    if !body.is_empty() {
+        let length = body.len();
+        write!(
+            request,
+            "Content-Type: application/json\r\nContent-Length: {length}\r\n"
+        )?;
+    }
+    write!(request, "\r\n{body}")?;
+    stream.write_all(&request)?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let bad = || io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP");

@@ -24,6 +24,7 @@ fn setup<'a>(topics: &'a [&'a str; 1], home: Home) -> Setup<'a> {
         kafka: None,
         source: "",
         windows: WINDOWS[0],
+        operator: None,
     }
 }
 

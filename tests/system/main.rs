@@ -8,6 +8,8 @@
 //!   home of the state log, and also when the daemon is killed on the way.
 //! - `bad_input`: whatever stands in a topic is counted and named, and nothing around it is lost.
 //! - `journal`: through kills and with two replicas the journal is one chain, without repetitions.
+//! - `orders`: what an operator asks of one instance holds for all, also after a restart.
+//! - `source`: consumers alone, while partitions move, are cut off or are not what they were.
 //! - `refusals`: what is wrong outside of driftd gets one clear message and the right exit code.
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.
 //! - `formats`: the same rows give the same reference, whatever file they come from.
@@ -31,5 +33,8 @@ mod bad_input;
 mod exact;
 mod formats;
 mod journal;
+mod orders;
 mod refusals;
+mod snapshots;
+mod source;
 mod transport;

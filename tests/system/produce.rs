@@ -176,3 +176,39 @@ pub(crate) fn read_all(topic: &str, count: u64) -> Vec<Copy> {
     }
     copies
 }
+
+/// Takes a topic away.
+pub(crate) fn delete_topic(name: &str) {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+        .set("bootstrap.servers", kafka().bootstrap())
+        .create()
+        .expect("a client");
+    let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let results = runtime
+        .expect("a runtime")
+        .block_on(admin.delete_topics(&[name], &options));
+    for result in results.expect("Kafka deletes topics") {
+        result.unwrap_or_else(|(name, code)| panic!("topic {name} was not deleted: {code}"));
+    }
+    let gone = poll_until(TIMEOUT, || {
+        let metadata = admin.inner().fetch_metadata(None, TIMEOUT).ok()?;
+        let is_there = metadata.topics().iter().any(|topic| topic.name() == name);
+        (!is_there).then_some(())
+    });
+    gone.unwrap_or_else(|| panic!("topic {name} does not go away"));
+}
+
+/// The first offset that a topic of one partition still has.
+pub(crate) fn low_watermark(topic: &str) -> i64 {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka().bootstrap())
+        .create()
+        .expect("a consumer");
+    let (low, _) = consumer
+        .fetch_watermarks(topic, 0, TIMEOUT)
+        .expect("Kafka knows it");
+    low
+}

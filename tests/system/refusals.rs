@@ -137,6 +137,7 @@ fn a_corrupt_reference_is_refused_and_the_one_before_stays_in_use() {
         kafka: None,
         source: "",
         windows: "",
+        operator: None,
     });
     let models = |driftd: &Driftd| driftd.json("/api/v1/models")["models"].clone();
     driftd.until("the reference is active", |driftd| {

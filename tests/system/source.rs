@@ -30,6 +30,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 
 use crate::poll::poll_until;
+use crate::rig::kafka;
 
 /// How long anything may take.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -38,7 +39,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Moves partitions between consumers while they read, and ends some of them without notice: every
 /// record is counted exactly once, rejected ones included.
-pub(crate) fn every_record_is_counted_once(brokers: &str) {
+#[test]
+fn every_record_is_counted_once() {
+    let brokers = kafka().bootstrap();
     let (topic, records) = ("source.once", 200_000);
     let kafka = Cluster::new(brokers);
     kafka.create(topic, 8);
@@ -79,14 +82,16 @@ pub(crate) fn every_record_is_counted_once(brokers: &str) {
 
 /// What stops with notice leaves nothing to be read again, and the next one goes on where it was,
 /// also where transactions leave markers between records; those that are aborted do not count.
-pub(crate) fn a_stopped_source_goes_on_where_it_was(brokers: &str) {
+#[test]
+fn a_stopped_source_goes_on_where_it_was() {
+    let brokers = kafka().bootstrap();
     let topic = "source.again";
     let kafka = Cluster::new(brokers);
     kafka.create(topic, 2);
     let producer = kafka.transactional();
     let send = |range: std::ops::Range<u64>, commit: bool| {
         producer.begin_transaction().expect("a transaction");
-        kafka.send(&producer, topic, 2, range);
+        Cluster::send(&producer, topic, 2, range);
         if commit {
             producer.commit_transaction(TIMEOUT).expect("a commit");
         } else {
@@ -110,10 +115,8 @@ pub(crate) fn a_stopped_source_goes_on_where_it_was(brokers: &str) {
     let last = rig.start(&source(topic));
     rig.until("all is counted", |fold| fold.sum(topic).records >= 400);
     rig.until("both are at the end", |fold| fold.at_end(topic) == 2);
-    assert_eq!(
-        (rig.fold().sum(topic).records, rig.fold().superseded),
-        (400, 0)
-    );
+    assert_eq!(rig.fold().sum(topic).records, 400);
+    assert_eq!(rig.fold().superseded, 0);
     assert!(
         poll_until(LIMIT, || last
             .status()
@@ -126,7 +129,9 @@ pub(crate) fn a_stopped_source_goes_on_where_it_was(brokers: &str) {
 }
 
 /// Retention takes records that were not read: they are counted as lost.
-pub(crate) fn what_retention_took_is_counted_as_lost(brokers: &str) {
+#[test]
+fn what_retention_took_is_counted_as_lost() {
+    let brokers = kafka().bootstrap();
     let topic = "source.lost";
     let kafka = Cluster::new(brokers);
     kafka.create(topic, 1);
@@ -155,7 +160,9 @@ pub(crate) fn what_retention_took_is_counted_as_lost(brokers: &str) {
 
 /// A topic that was recreated, shorter or longer than before, is not taken for the one that was
 /// counted: it stops, or begins a new chain where the operator has said so.
-pub(crate) fn a_recreated_topic_is_noticed(brokers: &str) {
+#[test]
+fn a_recreated_topic_is_noticed() {
+    let brokers = kafka().bootstrap();
     for (topic, before, after) in [
         ("source.shorter", 100, 40),
         ("source.longer", 100, 300),
@@ -197,7 +204,9 @@ pub(crate) fn a_recreated_topic_is_noticed(brokers: &str) {
 }
 
 /// `source.start` is where a chain begins that nobody has counted; what comes later begins at 0.
-pub(crate) fn start_is_where_unknown_chains_begin(brokers: &str) {
+#[test]
+fn start_is_where_unknown_chains_begin() {
+    let brokers = kafka().bootstrap();
     let kafka = Cluster::new(brokers);
     for (topic, start, expected) in [
         ("source.latest", Start::Latest, 10),
@@ -228,7 +237,9 @@ pub(crate) fn start_is_where_unknown_chains_begin(brokers: &str) {
 }
 
 /// Two topics have partitions of the same numbers: each is known to be at its end.
-pub(crate) fn partitions_of_the_same_number_are_told_apart(brokers: &str) {
+#[test]
+fn partitions_of_the_same_number_are_told_apart() {
+    let brokers = kafka().bootstrap();
     let kafka = Cluster::new(brokers);
     let topics = ["source.a", "source.b", "source.c"];
     for topic in topics {
@@ -238,7 +249,7 @@ pub(crate) fn partitions_of_the_same_number_are_told_apart(brokers: &str) {
     kafka.produce("source.b", 2, 0..50);
     let producer = kafka.transactional();
     producer.begin_transaction().expect("a transaction");
-    kafka.send(&producer, "source.c", 2, 0..50);
+    Cluster::send(&producer, "source.c", 2, 0..50);
     producer.commit_transaction(TIMEOUT).expect("a commit");
     let rig = Rig::new(brokers);
     let names = topics.map(str::to_owned).to_vec();
@@ -258,7 +269,9 @@ pub(crate) fn partitions_of_the_same_number_are_told_apart(brokers: &str) {
 }
 
 /// What is wrong with a topic or the brokers is said in one sentence.
-pub(crate) fn what_is_wrong_is_named(brokers: &str) {
+#[test]
+fn what_is_wrong_is_named() {
+    let brokers = kafka().bootstrap();
     let kafka = config_of(brokers);
     let check = |kafka: &Kafka, topic: &str| {
         let error = check_topics(kafka, &[topic.to_owned()], Duration::from_secs(5));
@@ -323,8 +336,10 @@ fn config_of(brokers: &str) -> Kafka {
 }
 
 fn source(topic: &str) -> config::Source {
-    let mut fields = FieldPaths::default();
-    fields.timestamp_unit = "ms".parse().expect("a unit");
+    let fields = FieldPaths {
+        timestamp_unit: "ms".parse().expect("a unit"),
+        ..FieldPaths::default()
+    };
     config::Source {
         topics: vec![topic.to_owned()],
         group: format!("driftd-test-{topic}"),
@@ -404,6 +419,7 @@ impl Rig {
         let state = State {
             home,
             flush_interval: Length::SECOND,
+            snapshot_interval: Length::MINUTE,
         };
         let (appender, reader) =
             statelog::open(&state, &config_of(brokers), Clock).expect("a state log");
@@ -554,16 +570,10 @@ impl Cluster {
     /// Writes records of these numbers to the partitions in turn.
     fn produce(&self, topic: &str, partitions: u64, numbers: std::ops::Range<u64>) {
         let producer: BaseProducer = self.producer().create().expect("a producer");
-        self.send(&producer, topic, partitions, numbers);
+        Self::send(&producer, topic, partitions, numbers);
     }
 
-    fn send(
-        &self,
-        producer: &BaseProducer,
-        topic: &str,
-        partitions: u64,
-        numbers: std::ops::Range<u64>,
-    ) {
+    fn send(producer: &BaseProducer, topic: &str, partitions: u64, numbers: std::ops::Range<u64>) {
         for number in numbers {
             let partition = i32::try_from(number % partitions).expect("there are few");
             let timestamp = T0 + i64::try_from(number).expect("there are few") * 1_000;

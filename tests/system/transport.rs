@@ -31,6 +31,7 @@ fn topics_of_every_codec_are_read_over_tls_with_scram() {
         kafka: Some(&secure(kafka().value("KAFKA_PASSWORD"))),
         source: "",
         windows: "",
+        operator: None,
     });
     for topic in topics {
         driftd.until_counted(topic, EVENTS);

@@ -49,7 +49,7 @@ fn a_prediction_that_vanishes_fires_and_one_that_is_back_ends_it() {
     assert_eq!(scene.of(Test::Absent), []);
     let without = rows(200, Carried::NONE.with(Carrier::Features), &KNOWN[..1]);
     scene.hour(4, &[without]);
-    let (_, alert) = scene.told.first().unwrap().clone();
+    let (_, alert) = scene.log.told.first().unwrap().clone();
     assert_eq!(alert.severity, Severity::Critical);
     assert_eq!(
         &*alert.sentence,
@@ -82,7 +82,7 @@ fn a_field_that_appears_fires_once_and_is_over_when_it_is_gone() {
     scene.hour(4, &[rows(200, timed, &more)]);
     let of_hour =
         |told: &(Change, Arc<crate::alert::episode::Alert>)| told.1.window == Length::HOUR;
-    let (_, alert) = scene.told.iter().find(|told| of_hour(told)).unwrap();
+    let (_, alert) = scene.log.told.iter().find(|told| of_hour(told)).unwrap();
     assert_eq!(alert.severity, Severity::Warning);
     assert_eq!(
         &*alert.sentence,

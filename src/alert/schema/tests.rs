@@ -35,7 +35,7 @@ fn scene() -> Scene {
 }
 
 fn told(scene: &mut Scene) -> Vec<(Change, String)> {
-    let told = std::mem::take(&mut scene.told).into_iter();
+    let told = std::mem::take(&mut scene.log.told).into_iter();
     let of_schema = told.filter(|(_, alert)| alert.test == Test::Schema);
     of_schema
         .map(|(change, alert)| (change, alert.sentence.to_string()))
@@ -43,7 +43,7 @@ fn told(scene: &mut Scene) -> Vec<(Change, String)> {
 }
 
 fn kinds(scene: &mut Scene) -> Vec<&'static str> {
-    let journal = std::mem::take(&mut scene.journal);
+    let journal = std::mem::take(&mut scene.log.journal);
     let kinds = journal.iter().map(|entry| entry.draft.event.kind());
     kinds.collect()
 }

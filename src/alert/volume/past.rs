@@ -90,6 +90,8 @@ pub(super) struct Past<'a> {
     hours: i64,
     days: i64,
     kinds: Buckets,
+    /// Local time.
+    offsets: &'a Offsets,
     /// By bucket: the rows of the earlier days' hours, and how many hours these are.
     buckets: Vec<(u64, u32)>,
 }
@@ -107,7 +109,12 @@ pub(super) struct Window {
 
 impl<'a> Past<'a> {
     /// What came before the window that ends at `end`; `None` where that is too little.
-    pub(super) fn new(rows: &'a Hourly, end: Timestamp, length: Length) -> Option<Self> {
+    pub(super) fn new(
+        rows: &'a Hourly,
+        end: Timestamp,
+        length: Length,
+        offsets: &'a Offsets,
+    ) -> Option<Self> {
         let hours = hours_of(length);
         // rows may have begun within their first hour
         let first = rows.first? + BLOCK;
@@ -123,6 +130,7 @@ impl<'a> Past<'a> {
             } else {
                 Buckets::HourOfDay
             },
+            offsets,
             buckets: vec![(0, 0); Buckets::HourOfDayWeekend.count()],
         };
         if days < DAYS_MIN {
@@ -147,7 +155,7 @@ impl<'a> Past<'a> {
     }
 
     fn bucket(&self, hour: Timestamp) -> usize {
-        bucket_of(self.kinds, &Offsets::utc(), hour)
+        bucket_of(self.kinds, self.offsets, hour)
     }
 
     /// The window so many days ago, against all earlier days but its own.

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::alert::Severity;
-use crate::alert::scene::{Field, Rows, Scene, config, hour};
+use crate::alert::scene::{Field, Rows, Scene, config, hour, reference};
 use crate::decode::Value;
 use crate::key::{Carried, Carrier, Role};
+use crate::reference::natural::{Buckets, Profile, bucket_of};
 
 /// Working days have 1,000 rows an hour and nights a tenth of that; weekends have a third.
 fn usual(hours: u32) -> u64 {
@@ -33,7 +34,7 @@ fn fired(count: u32, last: u64, length: Length) -> Option<Arc<Alert>> {
     let rows = Hourly::new(days(count, last).iter(), (end, end));
     let key = crate::alert::scene::key("1");
     let due = [(end, length)];
-    watched.judge(&due, (&rows, &key), &share, &mut told);
+    watched.judge(&due, (&rows, &Offsets::utc(), &key), &share, &mut told);
     told.pop().map(|(_, alert)| alert)
 }
 
@@ -82,11 +83,12 @@ fn half_of_the_rows_fire_and_a_tenth_is_critical() {
 /// A week like the weeks before fires at no hour of it.
 #[test]
 fn nights_and_weekends_are_usual() {
+    let utc = Offsets::utc();
     let rows: BTreeMap<_, _> = (0..28 * 24).map(|at| (hour(at), usual(at))).collect();
     let rows = Hourly::new(rows.iter(), (hour(0), hour(28 * 24)));
     for end in 21 * 24..28 * 24 {
         for length in [Length::HOUR, Length::HOUR.times(6), Length::DAY] {
-            let past = Past::new(&rows, hour(end), length).unwrap();
+            let past = Past::new(&rows, hour(end), length, &utc).unwrap();
             let now = past.window(0);
             let off = (f64::from(u32::try_from(now.rows).unwrap()) / now.usual - 1.0).abs();
             assert!(off < 1e-9, "{end} {length}");
@@ -110,7 +112,7 @@ fn what_stays_away_by_habit_does_not_fire() {
     let mut told = Vec::new();
     let due = [(hour(silent + 1), Length::HOUR)];
     let key = crate::alert::scene::key("1");
-    Watched::default().judge(&due, (&rows, &key), &share, &mut told);
+    Watched::default().judge(&due, (&rows, &Offsets::utc(), &key), &share, &mut told);
     assert!(told.is_empty(), "{told:?}");
 }
 
@@ -142,9 +144,9 @@ fn silence_fires_and_a_roll_out_does_not() {
     for end in 218..=230 {
         scene.hour(end, &[rows("2", 60)]);
     }
-    assert!(scene.told.is_empty());
+    assert!(scene.log.told.is_empty());
     scene.pass(231);
-    let (_, alert) = scene.told.first().unwrap().clone();
+    let (_, alert) = scene.log.told.first().unwrap().clone();
     assert_eq!((alert.key.version.as_str(), alert.since), ("2", hour(231)));
     assert_eq!(alert.severity, Severity::Critical);
     assert_eq!(
@@ -159,4 +161,50 @@ fn silence_fires_and_a_roll_out_does_not() {
     scene.hour(234, &[rows("2", 60)]);
     let resolved = (Change::Resolved, "rows".to_owned());
     assert_eq!(scene.of(Test::Volume), [resolved]);
+}
+
+/// Sunday evening in New York is Monday in UTC, and no working day.
+#[test]
+fn weekends_are_those_of_the_reference_s_time_zone() {
+    let new_york = Offsets::new(vec![(Timestamp::MIN, -300)]).unwrap();
+    assert_eq!(bucket_of(Buckets::HourOfDay, &new_york, hour(5)), 0);
+    let rows = |local: u32| if local / 24 % 7 >= 5 { 100 } else { 1_000 };
+    let all: BTreeMap<_, _> = (0..21 * 24).map(|at| (hour(at + 5), rows(at))).collect();
+    let (sunday, monday) = (hour(20 * 24 + 5 + 23), hour(21 * 24 + 5));
+    let hourly = Hourly::new(all.iter(), (monday, monday));
+    let usual = |offsets| {
+        let past = Past::new(&hourly, monday, Length::HOUR, offsets).unwrap();
+        past.window(0).usual
+    };
+    assert_eq!(all[&sunday], 100);
+    assert!((usual(&new_york) - 100.0).abs() < 1e-9);
+    assert!(usual(&Offsets::utc()) > 500.0);
+
+    let mut reference = reference("1", &[], [1_000, 0, 0, 0]);
+    let natural = Arc::make_mut(reference.natural.as_mut().unwrap());
+    natural.profile = Some(Arc::new(Profile {
+        buckets: Buckets::HourOfDayWeekend,
+        offsets: new_york.clone(),
+        hours: vec![0; 48],
+        counts: vec![Vec::new(); 48],
+        spread: Vec::new(),
+    }));
+    let mut scene = Scene::new(config());
+    let rows = |version| Rows {
+        version,
+        count: 5,
+        carried: Carried::NONE.with(Carrier::Features),
+        fields: &[],
+    };
+    scene.hour(1, &[rows("1")]);
+    let offsets = |scene: &Scene| {
+        let models = scene.board().models;
+        let versions: Vec<&ModelState> = models.values().map(AsRef::as_ref).collect();
+        offsets_of(&versions).cloned()
+    };
+    assert_eq!(offsets(&scene), None);
+    scene.activate(hour(2), &reference);
+    scene.hour(3, &[rows("2")]);
+    // the next version has no reference yet, and the same users
+    assert_eq!(offsets(&scene), Some(new_york));
 }

@@ -147,6 +147,7 @@ impl Checker {
         let own = |name: &str| match home {
             Home::Kafka { topic, .. } if topic == name => Some("the state log"),
             Home::Kafka { journal_topic, .. } if journal_topic == name => Some("the journal"),
+            Home::Kafka { snapshot_topic, .. } if snapshot_topic == name => Some("the snapshots"),
             Home::Kafka { .. } | Home::Embedded { .. } => None,
         };
         let mut rejected: BTreeMap<&str, usize> = BTreeMap::new();

@@ -73,7 +73,8 @@ fn brokers_and_topics_are_enough() {
         config.state.home,
         Home::Kafka {
             topic: "driftd.state".to_owned(),
-            journal_topic: "driftd.journal".to_owned()
+            journal_topic: "driftd.journal".to_owned(),
+            snapshot_topic: "driftd.snapshot".to_owned(),
         }
     );
     assert_eq!(config.state.flush_interval, Length::SECOND.times(5));

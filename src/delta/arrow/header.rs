@@ -116,6 +116,12 @@ impl From<&Accounting> for AccountingText {
     }
 }
 
+impl From<Accounting> for AccountingText {
+    fn from(sums: Accounting) -> Self {
+        Self::from(&sums)
+    }
+}
+
 impl TryFrom<AccountingText> for Accounting {
     type Error = Flaw;
     fn try_from(text: AccountingText) -> Result<Self, Flaw> {

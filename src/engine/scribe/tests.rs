@@ -3,25 +3,20 @@
 use super::*;
 use crate::engine::{Engine, Input, Output};
 use crate::fold;
-use crate::key::{Name, Role};
+use crate::key::Role;
 use crate::layout::LooseCounts;
 use crate::reference::learn::{LooseSeries, learn};
-use crate::reference::{Header, ReferenceRole, artifact};
+use crate::reference::{Header, ReferenceRole};
 use crate::statelog::record::Record;
+use crate::testing;
 use crate::time::{Length, Timestamp};
 
 fn config(models_max: u64) -> Configuration {
     Configuration {
         windows: vec![Length::HOUR, Length::DAY],
-        keep: None,
-        lateness: Length::MINUTE,
-        wait_max: Length::MINUTE.times(10),
-        silent_after: Length::DAY.times(7),
         models_max,
-        models_allow: Vec::new(),
-        loose_series_max: 8,
         learn_rows: LEARN_ROWS,
-        alerts: Alerting::default(),
+        ..testing::config()
     }
 }
 
@@ -32,15 +27,11 @@ fn activate(role: ReferenceRole, rows: u32) -> Record {
         counts.add(crate::decode::Value::Number(row.into()), 1);
     }
     let series: LooseSeries = [((Role::Feature, "x".into()), counts)].into();
-    let key = ModelKey::new(Name::new("m").unwrap(), Name::new("1").unwrap());
-    let mut header = Header::new(key.model.clone(), key.version.clone(), role);
+    let key = testing::key("1");
+    let mut header = Header::new(key.model, key.version, role);
     header.rows = rows.into();
     let reference = learn(header, [rows.into(), 0, 0, 0], &series).unwrap();
-    Record::Activate {
-        key,
-        artifact: artifact::to_bytes(&reference),
-        natural: Vec::new(),
-    }
+    testing::activate(&reference)
 }
 
 /// The journal of a log, as a replica writes it that was started with this configuration.

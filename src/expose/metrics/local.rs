@@ -3,7 +3,7 @@
 use super::table::{
     BUILD_INFO, CONSUMER_LAG, DEAD_LETTERS_FAILED, FOLD_LAG, JOURNAL_APPEND_ERRORS,
     JOURNAL_DIVERGED, JOURNAL_ENTRIES, JOURNAL_UNWRITTEN, PARTITION_STOPPED, READY,
-    STATE_APPEND_ERRORS,
+    SNAPSHOT_ERRORS, SNAPSHOT_TIME, STATE_APPEND_ERRORS,
 };
 use super::{Text, flag, real};
 use crate::expose::Local;
@@ -24,6 +24,15 @@ pub(super) fn write(page: &mut Text, local: &Local, ready: bool) {
     page.metric(
         &DEAD_LETTERS_FAILED,
         [DEAD_LETTERS_FAILED.sample(&[], real(failed))],
+    );
+    let (newest, errors) = (local.snapshots)();
+    page.metric(
+        &SNAPSHOT_TIME,
+        newest.map(|newest| SNAPSHOT_TIME.sample(&[], newest.as_seconds())),
+    );
+    page.metric(
+        &SNAPSHOT_ERRORS,
+        [SNAPSHOT_ERRORS.sample(&[], real(errors))],
     );
     let lag = (local.fold_lag)();
     page.metric(&FOLD_LAG, lag.map(|lag| FOLD_LAG.sample(&[], real(lag))));

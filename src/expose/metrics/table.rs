@@ -177,6 +177,12 @@ metrics! {
     JOURNAL_DIVERGED, "journal_diverged", Gauge, &[],
         "1 if the journal's home has other entries than the state log implies, and this instance \
          writes nothing more to it; else 0.";
+    SNAPSHOT_TIME, "snapshot_timestamp_seconds", Gauge, &[],
+        "Log time of the newest snapshot that this instance knows of; a start folds what came \
+         since.";
+    SNAPSHOT_ERRORS, "snapshot_errors_total", Counter, &[],
+        "Snapshots that this instance could not write; the state log keeps what they would have \
+         replaced.";
     FOLD_LAG, "fold_lag_records", Gauge, &[],
         "Records of the state log that this instance has not folded yet.";
 }

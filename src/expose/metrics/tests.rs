@@ -8,6 +8,7 @@ use crate::alert::Severity;
 use crate::alert::episode::Change;
 use crate::expose::fixture::{self, HOSTILE, Log};
 use crate::expose::{PartitionView, Shared};
+use crate::time::Timestamp;
 
 /// A sample: name, labels, value.
 type Line = (String, BTreeMap<String, String>, f64);
@@ -112,6 +113,7 @@ fn local() -> Local {
     shared.set_append_errors(|| 4);
     shared.set_dead_letters_failed(|| 6);
     shared.set_fold_lag(|| Some(5));
+    shared.set_snapshots(|| (Some(Timestamp::from_millis(1_700_000_000_000)), 3));
     shared.local()
 }
 
@@ -254,6 +256,8 @@ fn before_the_log_is_folded_there_is_only_what_this_instance_knows() {
             "driftd_journal_unwritten_entries",
             "driftd_partition_stopped",
             "driftd_ready",
+            "driftd_snapshot_errors_total",
+            "driftd_snapshot_timestamp_seconds",
             "driftd_state_append_errors_total",
         ]
     );

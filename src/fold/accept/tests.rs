@@ -3,16 +3,16 @@
 use super::*;
 use crate::delta::LayoutId;
 use crate::fold::learning::tests::{delta, steady};
-use crate::fold::tests::{Log, MINUTE, chain};
-use crate::key::Name;
+use crate::fold::tests::{Log, MINUTE};
 use crate::reference::HourBlock;
 use crate::statelog::record::{Mute, Record};
 use crate::tally::Layouts;
+use crate::testing::{chain, named};
 
 const HOUR: i64 = 60 * MINUTE;
 
 fn key(model: &str) -> ModelKey {
-    ModelKey::new(Name::new(model).unwrap(), Name::new("1").unwrap())
+    named(model, "1")
 }
 
 fn command(kind: CommandKind) -> Command {

@@ -73,14 +73,54 @@ fn deltas() -> impl Strategy<Value = Vec<(i64, Vec<(u32, u64)>)>> {
     prop::collection::vec((start, counts), 1..40)
 }
 
+/// The hour that a pane counts in, from the definition: all windows that start in an hour in turn.
+fn naive_hour(at: Timestamp, part: Option<Length>) -> Option<Timestamp> {
+    let Some(length) = part else {
+        return Some(at.floor(Length::HOUR));
+    };
+    let hour = at.floor(length).floor(Length::HOUR);
+    let minutes = (0..60).map(|minute| Timestamp::from_millis(hour.as_millis() + minute * 60_000));
+    let starts: Vec<_> = minutes.filter(|at| at.floor(length) == *at).collect();
+    let hours = usize::try_from(hour.as_millis() / Length::HOUR.as_millis()).unwrap();
+    let turn = (hours % 24 + hours / 24) % starts.len();
+    (starts[turn] == at.floor(length)).then_some(hour)
+}
+
+/// Whole hours, or parts of so many minutes.
+fn parts() -> impl Strategy<Value = Option<Length>> {
+    let minutes = prop::sample::select(vec![5, 10, 12, 15, 20, 30, 45]);
+    prop::option::of(minutes.prop_map(|minutes| Length::MINUTE.times(minutes)))
+}
+
+/// What is at half past is among the parts at each hour of the day, after a few days.
+#[test]
+fn every_part_of_every_hour_of_the_day_has_its_turn() {
+    for parts in [2_u32, 3, 4, 5, 6, 12] {
+        let length = Length::HOUR.divided_by(parts).unwrap();
+        let at = |part| Timestamp::EPOCH + length.times(part);
+        for hour in 0..24 {
+            let mut turns = vec![0; parts as usize];
+            for (day, part) in (0..parts).flat_map(|day| (0..parts).map(move |part| (day, part))) {
+                let start = at((day * 24 + hour) * parts + part + 24 * parts);
+                turns[part as usize] += u32::from(hour_of_part(start, length).is_some());
+            }
+            assert_eq!(turns, vec![1; parts as usize], "{length} at {hour}");
+        }
+    }
+}
+
 proptest! {
     /// Whatever the order of panes, however late they are and whatever was packed in between, an
     /// hour's block is the sum of its panes' cells at the block cells, and what fell behind the
     /// horizon is gone.
     #[test]
-    fn hours_are_the_sum_of_their_panes(deltas in deltas()) {
+    fn hours_are_the_sum_of_their_panes(deltas in deltas(), part in parts()) {
         let layout = layout();
-        let mut hours = Hours::new(Arc::clone(&layout));
+        let (mut hours, kept) = match part {
+            None => (Hours::new(Arc::clone(&layout)), HOURS_KEPT),
+            Some(length) => (Hours::parts(Some(&layout), length), PARTS_KEPT),
+        };
+        let keeps = |hour: Timestamp, last| hour + Length::HOUR > last - kept;
         let mut naive: BTreeMap<Timestamp, HourBlock> = BTreeMap::new();
         let mut sums: BTreeMap<(Timestamp, u32), u64> = BTreeMap::new();
         let mut last = Timestamp::MIN;
@@ -89,8 +129,8 @@ proptest! {
             last = last.max(pane.start);
             hours.add(&pane, last);
             hours.settle(last);
-            if keeps(pane.start, last) {
-                let start = pane.start.floor(Length::HOUR);
+            let hour = naive_hour(pane.start, part);
+            if let Some(start) = hour.filter(|start| keeps(*start, last)) {
                 let empty = HourBlock { start, rows: 0, carried: [0; 4], cells: Vec::new() };
                 let block = naive.entry(start).or_insert(empty);
                 block.rows += pane.rows;

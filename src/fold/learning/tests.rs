@@ -4,33 +4,37 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::decode::{Names, Row, Value};
+use crate::decode::Value;
 use crate::delta::Delta;
 use crate::fold::pane::Counts;
-use crate::fold::tests::{Log, MINUTE, MINUTE_5, chain, config};
-use crate::key::{Carried, Carrier};
+use crate::fold::tests::{Log, MINUTE, config};
 use crate::reference::{HourBlock, artifact};
 use crate::statelog::record::{Configuration, Record};
-use crate::tally::{Layouts, Range, Router, Seen, Tally};
+use crate::tally::Layouts;
+use crate::testing::{self, PANE, Worker, activate, chain, genesis, without_layouts};
 
 /// A row: its minute, and what its two series hold.
 pub(in crate::fold) type Event = (i64, u8, i16);
 
 /// Mostly numbers and three texts; sometimes of another kind, null, or absent.
-fn values(event: &Event) -> Vec<(&'static str, Value<'static>)> {
+fn values(event: &Event) -> Vec<testing::Field> {
     let (_, kind, number) = *event;
     let mut values = Vec::new();
     match kind % 8 {
         0 => {}
-        1 => values.push(("x", Value::Missing)),
-        2 => values.push(("x", Value::Text("odd"))),
-        3 => values.push(("x", Value::Bool(true))),
-        _ => values.push(("x", Value::Number(f64::from(number) / 8.0))),
+        1 => values.push((Role::Feature, "x", Value::Missing)),
+        2 => values.push((Role::Feature, "x", Value::Text("odd"))),
+        3 => values.push((Role::Feature, "x", Value::Bool(true))),
+        _ => values.push((Role::Feature, "x", Value::Number(f64::from(number) / 8.0))),
     }
     match kind / 8 % 5 {
         0 => {}
-        1 => values.push(("c", Value::Number(1.0))),
-        text => values.push(("c", Value::Text(["a", "b", "z"][usize::from(text) - 2]))),
+        1 => values.push((Role::Feature, "c", Value::Number(1.0))),
+        text => values.push((
+            Role::Feature,
+            "c",
+            Value::Text(["a", "b", "z"][usize::from(text) - 2]),
+        )),
     }
     values
 }
@@ -41,52 +45,12 @@ fn event() -> impl Strategy<Value = Event> {
 
 /// The delta of rows that follow `from`, in some layouts.
 pub(in crate::fold) fn delta(layouts: Layouts, from: i64, events: &[Event]) -> Delta {
-    let mut router = Router::new(layouts.into(), MINUTE_5, Length::MINUTE);
-    let (mut names, mut tally) = (Names::new(16), Tally::default());
-    let mut offset = from;
+    let mut worker = Worker::new(layouts, PANE, (0, from));
     for event in events {
-        let at = Timestamp::from_millis(event.0 * MINUTE);
-        let values: Vec<_> = values(event)
-            .into_iter()
-            .map(|(name, value)| (names.intern(Role::Feature, name).unwrap(), value))
-            .collect();
-        let row = Row {
-            model: "m",
-            version: "1",
-            at,
-            request_id: None,
-            carried: Carried::NONE.with(Carrier::Features),
-            values: &values,
-            unnamed: 0,
-        };
-        tally.add(&mut router, &names, &row, Some(at));
-        let timestamp = Some(at);
-        tally.record(
-            Seen {
-                offset,
-                timestamp,
-                hash: 0,
-            },
-            Ok(1),
-            MINUTE_5,
-        );
-        offset += 1;
+        let (at, fields) = (Timestamp::from_millis(event.0 * MINUTE), values(event));
+        worker.add(&testing::Event::new("1", at, &fields));
     }
-    let range = Range {
-        chain: chain(0),
-        from,
-        to: offset,
-        writer: 1,
-        attempt: 1,
-    };
-    tally.take(&router, range, true)
-}
-
-fn without_layout() -> Layouts {
-    Layouts {
-        of: BTreeMap::new(),
-        loose_series_max: 8,
-    }
+    worker.delta(true)
 }
 
 fn learning(rows: usize) -> Configuration {
@@ -102,10 +66,7 @@ impl Log {
     pub(in crate::fold) fn learning(rows: usize) -> Self {
         let mut log = Self::of(learning(rows));
         log.now = 2_000 * MINUTE;
-        log.append(Record::Genesis {
-            chain: chain(0),
-            start: 0,
-        });
+        log.append(genesis(0));
         log
     }
 
@@ -125,7 +86,7 @@ impl Log {
             let layouts = if in_layout {
                 self.fold.layouts()
             } else {
-                without_layout()
+                without_layouts()
             };
             let delta = delta(layouts, self.head(), now);
             self.append(Record::Delta(Box::new(delta)));
@@ -183,9 +144,8 @@ proptest! {
 
         let mut known = Log::of(Configuration { learn_rows: 0, ..learning(0) });
         known.now = whole.now;
-        known.append(Record::Genesis { chain: chain(0), start: 0 });
-        let key = whole.model().key.clone();
-        known.append(Record::Activate { key, artifact: bytes, natural: Vec::new() });
+        known.append(genesis(0));
+        known.append(activate(whole.baseline()));
         known.rows(&first, &sizes, true);
         prop_assert_eq!(whole.seen(), known.seen());
         known.rows(&later, &sizes, true);
@@ -243,12 +203,10 @@ fn after_eight_days_a_learned_reference_has_the_counts_of_all_of_them() {
     assert_ne!(renewed.digest(), learned.digest());
     assert_eq!(renewed.layout.digest(), learned.layout.digest());
     assert!(log.model().learned);
+    let named = (LayoutId(1), Arc::clone(&learned.layout));
     let layouts = Layouts {
-        of: BTreeMap::from([(
-            log.model().key.clone(),
-            (LayoutId(1), Arc::clone(&learned.layout)),
-        )]),
-        loose_series_max: 8,
+        of: BTreeMap::from([(log.model().key.clone(), named)]),
+        ..without_layouts()
     };
     let all: Vec<Event> = [steady(0..300), shifted, last].concat();
     let mut expected = vec![0; learned.layout.cells()];
@@ -280,13 +238,7 @@ fn a_reference_from_outside_replaces_the_learned_one_for_good() {
 
     let mut log = Log::learning(300);
     log.rows(&steady(0..300), &[100], false);
-    let key = log.model().key.clone();
-    let artifact = artifact::to_bytes(&outside);
-    log.append(Record::Activate {
-        key,
-        artifact,
-        natural: Vec::new(),
-    });
+    log.append(activate(&outside));
     assert!(!log.model().learned && !log.model().learning);
     assert_eq!(log.baseline().digest(), outside.digest());
     assert_eq!(log.model().hours.span(), None);
@@ -303,13 +255,9 @@ fn a_reference_from_outside_replaces_the_learned_one_for_good() {
 fn its_own_reference_brought_from_outside_is_learned_no_more() {
     let mut log = Log::learning(300);
     log.rows(&steady(0..300), &[100], false);
-    let (key, seen) = (log.model().key.clone(), log.seen());
-    let artifact = artifact::to_bytes(log.baseline());
-    log.append(Record::Activate {
-        key,
-        artifact,
-        natural: Vec::new(),
-    });
+    let seen = log.seen();
+    let activated = activate(log.baseline());
+    log.append(activated);
     assert!(!log.model().learned);
     assert_eq!(log.activations(), [true, false]);
     assert_eq!(log.seen(), seen);
@@ -326,7 +274,7 @@ fn what_was_learned_goes_with_a_silent_model_version() {
     assert_eq!(log.fold.layouts().of.len(), 1);
     log.effects.clear();
     log.now += 31 * 1_440 * MINUTE;
-    let quiet = delta(without_layout(), log.head(), &[]);
+    let quiet = delta(without_layouts(), log.head(), &[]);
     log.append(Record::Delta(Box::new(quiet)));
     assert!(log.fold.models.is_empty() && log.fold.layouts().of.is_empty());
     assert!(log.effects.contains(&Effect::Layouts));
@@ -340,7 +288,7 @@ fn what_was_learned_goes_with_a_silent_model_version() {
 #[test]
 fn rows_that_contradict_each_other_make_no_reference() {
     let mut log = Log::learning(10);
-    let mut bad = delta(without_layout(), 0, &steady(0..10));
+    let mut bad = delta(without_layouts(), 0, &steady(0..10));
     bad.models[0].panes[0].carried = [0; 4];
     log.append(Record::Delta(Box::new(bad)));
     let refused = log

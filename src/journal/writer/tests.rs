@@ -15,6 +15,7 @@ fn config(dir: &Path) -> (State, Kafka) {
             dir: dir.to_owned(),
         },
         flush_interval: Length::SECOND,
+        snapshot_interval: Length::MINUTE,
     };
     let kafka = Kafka {
         brokers: String::new(),

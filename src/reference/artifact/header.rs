@@ -9,7 +9,10 @@
 //!                "tool_version":"0.1.0"}}
 //! ```
 //!
-//! A reference that was learned from live rows has `"learned":true` besides.
+//! A reference that was learned from live rows has `"learned":true` besides, one that says how much
+//! series matter `"importances":{"amount":0.4}`.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +38,8 @@ struct RawHeader {
     /// Left out where it says nothing new, so that older readers understand all other references.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     learned: bool,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    importances: BTreeMap<String, f64>,
     digest: String,
     layout: String,
     provenance: RawProvenance,
@@ -88,6 +93,7 @@ pub(super) fn write(reference: &Reference) -> String {
         last_event: time(header.last_event),
         timezone: header.timezone.clone(),
         learned: header.learned,
+        importances: header.importances.clone(),
         digest: reference.digest().to_string(),
         layout: reference.layout.digest().to_string(),
         provenance: RawProvenance {
@@ -127,6 +133,7 @@ pub(super) fn read(text: &str) -> Result<(Header, Said), ArtifactError> {
         last_event: time(raw.last_event, "last event")?,
         timezone: raw.timezone,
         learned: raw.learned,
+        importances: raw.importances,
         provenance: Provenance {
             inputs: raw
                 .provenance

@@ -12,13 +12,35 @@ fn a_reference_reads_back_as_it_was_written() {
     let name = crate::key::Name::new("m").unwrap();
     let header = Header::new(name.clone(), name, ReferenceRole::Baseline);
     let empty = Reference::new(header, Arc::new(nothing), Vec::new(), [0; 4], Vec::new()).unwrap();
-    for reference in [example(0), example(1), example(500), with_hours(500), empty] {
+    let mut important = with_hours(500);
+    important.header.importances = [("amount".to_owned(), 0.1 + 0.2)].into();
+    for reference in [
+        example(0),
+        example(1),
+        example(500),
+        with_hours(500),
+        important,
+        empty,
+    ] {
         let bytes = to_bytes(&reference);
         let again = from_bytes(&bytes).unwrap();
         assert_eq!(again, reference);
         assert_eq!(again.series, reference.series);
         assert_eq!(again.layout.series(), reference.layout.series());
         assert_eq!(to_bytes(&again), bytes);
+    }
+}
+
+#[test]
+fn importances_of_what_is_not_there_are_refused() {
+    for (name, importance) in [("amount", -1.0), ("nothing", 1.0)] {
+        let mut reference = example(300);
+        reference.header.importances = [(name.to_owned(), importance)].into();
+        let error = from_bytes(&to_bytes(&reference)).unwrap_err();
+        let ArtifactError::Reference(error) = error else {
+            panic!("{error}");
+        };
+        assert_eq!(error, ReferenceError::Importance(name.to_owned()));
     }
 }
 

@@ -372,7 +372,8 @@ fn rejects(read: &EventsRead) -> Option<String> {
     (!rejects.is_empty()).then(|| format!("lines rejected: {}", rejects.join(", ")))
 }
 
-fn listed<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
+/// The first of these names, for an error.
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> String {
     let mut names: Vec<String> = names.take(NAMED_MAX + 1).map(ToString::to_string).collect();
     if names.len() > NAMED_MAX {
         names.truncate(NAMED_MAX);

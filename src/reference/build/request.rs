@@ -33,6 +33,8 @@ pub struct BuildRequest {
     pub exclude: Vec<(Timestamp, Timestamp)>,
     /// Series whose rare categories are kept as keyed hashes.
     pub private: Vec<String>,
+    /// A file that says how much each series matters to the model.
+    pub importances: Option<PathBuf>,
     /// When this is, to be noted in the artifact.
     pub created_at: Option<Timestamp>,
     /// The files.
@@ -53,6 +55,7 @@ impl BuildRequest {
             timezone: None,
             exclude: Vec::new(),
             private: Vec::new(),
+            importances: None,
             created_at: None,
             inputs: Vec::new(),
         }
@@ -121,6 +124,30 @@ pub enum BuildError {
         path: PathBuf,
         /// Why.
         source: ArtifactError,
+    },
+    /// The file of importances.
+    #[error("{}: cannot be read", path.display())]
+    ImportancesFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// As above, when it says something else.
+    #[error("{}: is no JSON object of numbers such as {{\"amount\": 0.4}}", path.display())]
+    Importances {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A series that matters less than not at all.
+    #[error("{}: the importance of `{name}` is below 0", path.display())]
+    Importance {
+        /// The file.
+        path: PathBuf,
+        /// The series.
+        name: String,
     },
     /// The series make no layout.
     #[error("the series of the input files make no layout")]

@@ -305,6 +305,32 @@ fn a_layout_can_be_taken_from_another_reference() {
 }
 
 #[test]
+fn importances_are_no_part_of_the_digest_and_come_with_a_layout() {
+    let (dir, rows) = file("rows.csv", "x,c\n1,a\n2,b\n3,a\n");
+    let (given, layout) = (dir.path().join("i.json"), dir.path().join("a.ref"));
+    fs::write(&given, r#"{"x":0.4,"c":2}"#).unwrap();
+    let of = |importances: Option<&PathBuf>, layout_from: Option<&PathBuf>| {
+        let request = BuildRequest {
+            importances: importances.cloned(),
+            layout_from: layout_from.cloned(),
+            ..request(vec![rows.clone()])
+        };
+        build(&request, &Quiet).unwrap()
+    };
+    let (plain, first) = (of(None, None), of(Some(&given), None));
+    let said = [("c".to_owned(), 2.0), ("x".to_owned(), 0.4)];
+    assert_eq!(first.header.importances, said.into());
+    assert_eq!(first.digest(), plain.digest());
+    assert!(!first.is_same(&plain));
+    fs::write(&layout, artifact::to_bytes(&first)).unwrap();
+    let inherits = of(None, Some(&layout));
+    assert_eq!(inherits.header.importances, first.header.importances);
+    fs::write(&given, r#"{"x":7}"#).unwrap();
+    let other = of(Some(&given), Some(&layout));
+    assert_eq!(other.header.importances, [("x".to_owned(), 7.0)].into());
+}
+
+#[test]
 fn rows_of_excluded_times_are_left_out_of_every_format() {
     let at = |millis| Timestamp::from_millis(millis);
     let row = |at: i64| Row {

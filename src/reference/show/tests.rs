@@ -82,6 +82,20 @@ fn json_has_the_same_facts() {
 }
 
 #[test]
+fn importances_are_shown_the_largest_first() {
+    let mut reference = with_hours(300);
+    reference.header.importances = [("amount".to_owned(), 0.25), ("vip".to_owned(), 3.0)].into();
+    let text = show(&reference);
+    assert!(
+        text.contains("\nimportances vip 3, amount 0.25\n"),
+        "{text}"
+    );
+    let value = show_json(&reference);
+    assert_eq!(value["series"][0]["importance"], 0.25);
+    assert!(value["series"][1].get("importance").is_none());
+}
+
+#[test]
 fn what_differs_is_named() {
     let (a, b) = (example(300), with_hours(330));
     insta::assert_snapshot!(diff(&a, &b));

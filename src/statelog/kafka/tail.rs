@@ -21,6 +21,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Tail {
     consumer: BaseConsumer<Mute>,
     topic: String,
+    /// The first offset that is there.
+    low: i64,
     /// The next offset that can come.
     next: i64,
     /// The end of the topic when it was opened; `None` once it was told.
@@ -75,24 +77,58 @@ impl Tail {
             provide(kafka, &consumer, topic, wanted)?;
         }
         let (low, end) = watermarks(&consumer, topic, makes).map_err(failed)?;
-        if low > 0 {
+        if low > 0 && !wanted.may_be_trimmed {
             return Err(KafkaLogError::Trimmed {
                 topic: topic.to_owned(),
                 log: wanted.log,
                 low,
             });
         }
-        let mut start = TopicPartitionList::new();
-        start
-            .add_partition_offset(topic, 0, Offset::Offset(0))
-            .map_err(failed)?;
-        consumer.assign(&start).map_err(failed)?;
-        Ok(Self {
+        let mut tail = Self {
             consumer,
             topic: topic.to_owned(),
-            next: 0,
+            low,
+            next: low,
             end: Some(end),
-        })
+        };
+        tail.seek(low)?;
+        Ok(tail)
+    }
+
+    /// The first offset that was there when the topic was opened.
+    pub(super) fn low(&self) -> i64 {
+        self.low
+    }
+
+    /// Whether there was a record with this offset or a later one when the topic was opened.
+    pub(super) fn ends_after(&self, offset: u64) -> bool {
+        self.end
+            .is_some_and(|end| i64::try_from(offset).is_ok_and(|offset| offset < end))
+    }
+
+    /// Takes note of how far the topic goes now, before it is read.
+    pub(super) fn look(&mut self) -> Result<(), KafkaLogError> {
+        let (low, end) = watermarks(&self.consumer, &self.topic, false).map_err(|source| {
+            KafkaLogError::Kafka {
+                topic: self.topic.clone(),
+                source,
+            }
+        })?;
+        (self.low, self.end) = (low, Some(end));
+        Ok(())
+    }
+
+    /// Goes on at this offset.
+    pub(super) fn seek(&mut self, offset: i64) -> Result<(), KafkaLogError> {
+        let mut start = TopicPartitionList::new();
+        let added = start.add_partition_offset(&self.topic, 0, Offset::Offset(offset));
+        let sought = added.and_then(|()| self.consumer.assign(&start));
+        sought.map_err(|source| KafkaLogError::Kafka {
+            topic: self.topic.clone(),
+            source,
+        })?;
+        self.next = offset;
+        Ok(())
     }
 
     /// What comes next, waiting for it at most this long.

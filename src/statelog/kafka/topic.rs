@@ -16,6 +16,10 @@ pub(crate) struct Wanted {
     /// What is kept in it, for people.
     pub(crate) log: &'static str,
     pub(crate) settings: &'static [(&'static str, &'static str, &'static str)],
+    /// What it is made with besides; another driftd or the operator may have chosen otherwise.
+    pub(crate) made_with: &'static [(&'static str, &'static str)],
+    /// Whether records at its start may be gone.
+    pub(crate) may_be_trimmed: bool,
 }
 
 /// Makes the topic where it is not there, and checks it where it is.
@@ -80,6 +84,9 @@ async fn make(
         .set("retention.bytes", "-1")
         .set("max.message.bytes", &bytes_max);
     for (setting, value, _) in wanted.settings {
+        new = new.set(setting, value);
+    }
+    for (setting, value) in wanted.made_with {
         new = new.set(setting, value);
     }
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));

@@ -65,7 +65,7 @@ pub enum CommandKind {
 }
 
 /// Which alerts are not to page, and until when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mute {
     /// The id to end it by; one that is in use replaces that mute.
     pub id: String,

@@ -94,6 +94,35 @@ fn options_that_name_nothing_are_errors() {
 }
 
 #[test]
+fn importances_are_numbers_from_0_on_of_series_that_there_are() {
+    let (_dir, path) = file("a.csv", "a,b,ts\n1,x,0\n");
+    for (json, told) in [
+        (
+            r#"{"a":0.5,"c":1}"#,
+            "--importances names `c`, which is in no input file; there are a, b",
+        ),
+        (r#"{"a":-0.5}"#, "F: the importance of `a` is below 0"),
+        (
+            "[1]",
+            "F: is no JSON object of numbers such as {\"amount\": 0.4}",
+        ),
+        (
+            r#"{"a":null}"#,
+            "F: is no JSON object of numbers such as {\"amount\": 0.4}",
+        ),
+    ] {
+        let (_dir, importances) = file("i.json", json);
+        let name = importances.display().to_string();
+        let request = BuildRequest {
+            importances: Some(importances),
+            ..request(vec![path.clone()])
+        };
+        let error = error(&request).replace(&name, "F");
+        assert!(error.starts_with(told), "{json}: {error}");
+    }
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let dir = TempDir::new().unwrap();
     for (name, text, told) in [

@@ -1,0 +1,58 @@
+//! The engine as blocks of bytes, and back.
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use crate::alert::desk::Desk;
+use crate::engine::scribe::Scribe;
+use crate::fold::Fold;
+use crate::image::{BlockId, ImageError, Reader, Writer};
+use crate::journal::Chain;
+
+#[derive(Serialize)]
+struct EngineText<'a> {
+    fold: BlockId,
+    desk: &'a Desk,
+    scribe: &'a Scribe,
+}
+
+#[derive(Deserialize)]
+struct Kept {
+    fold: BlockId,
+    desk: Desk,
+    scribe: Scribe,
+}
+
+impl Engine {
+    /// The block that names all blocks of the engine.
+    pub fn write(&self, writer: &mut Writer<'_>) -> Result<BlockId, ImageError> {
+        writer.block(|writer| {
+            Ok(EngineText {
+                fold: self.fold.write(writer)?,
+                desk: &self.desk,
+                scribe: &self.scribe,
+            })
+        })
+    }
+
+    /// The engine that a block names, as it was but for [`super::Input::End`], which it has not
+    /// heard of.
+    pub fn read(id: BlockId, reader: &Reader<'_>) -> Result<Self, ImageError> {
+        let kept: Kept = reader.read(id)?;
+        let fold = Fold::read(kept.fold, reader)?;
+        let mut engine = Self::of(fold);
+        engine.desk = kept.desk;
+        engine.desk.resume(&engine.fold);
+        engine.scribe = kept.scribe;
+        engine.scribe.resume(&engine.fold);
+        Ok(engine)
+    }
+
+    /// How far the journal goes that follows from what was folded.
+    pub fn journal(&self) -> Chain {
+        self.scribe.chain()
+    }
+}
+
+#[cfg(test)]
+mod tests;

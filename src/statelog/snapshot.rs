@@ -1,0 +1,290 @@
+//! Snapshots: what was folded up to a position of the state log, so that a start need not fold all
+//! of it again and the log can be trimmed.
+//!
+//! ```text
+//! blocks      see [`crate::image`]; those that did not change are not written again
+//! manifest    position, SHA-256 of the record before it, which log, the root of the blocks
+//! ```
+//!
+//! A manifest is written when all its blocks are. A snapshot is used only where the log has the
+//! record before its position with that very digest; else an older one is, or the first anchor of
+//! the log. The two newest are kept, and the log is trimmed below the older one of them.
+//!
+//! With the state log in Kafka they are in a compacted topic that all instances write: whoever
+//! finds that there is none of the last interval writes the next. A block that another instance has
+//! taken for garbage meanwhile is found missing when it is read, and an older snapshot is used.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Home as Place, Kafka, State};
+use crate::image::{Album, BlockId, ImageError, Put, Reader, Writer};
+use crate::layout::Digest;
+use crate::statelog::kafka::KafkaLogError;
+use crate::time::Timestamp;
+
+mod file;
+mod kafka;
+
+pub use self::file::FileError;
+
+/// Snapshots kept.
+const KEPT: usize = 2;
+
+/// The form of manifests that this driftd writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+
+/// What a snapshot is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    format: u32,
+    /// The log: of which cluster and topic, or of which file.
+    pub log: String,
+    /// All records before this position are folded.
+    pub position: u64,
+    /// SHA-256 of the record before this position.
+    pub digest: Digest,
+    /// The append time of that record, at the latest so far.
+    pub log_time: Timestamp,
+    /// The block that names all others.
+    pub root: BlockId,
+}
+
+/// A place in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At {
+    /// All records before this position are folded.
+    pub position: u64,
+    /// SHA-256 of the record before this position.
+    pub digest: [u8; 32],
+    /// The append time of that record, at the latest so far.
+    pub log_time: Timestamp,
+}
+
+/// Why snapshots cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The files.
+    #[error("the snapshots in state.dir")]
+    File(#[from] FileError),
+    /// The topic.
+    #[error("state.snapshot_topic")]
+    Kafka(#[from] KafkaLogError),
+    /// A snapshot.
+    #[error("the snapshot is unusable")]
+    Image(#[from] ImageError),
+    /// Blocks that were not written.
+    #[error("blocks of the snapshot were not written")]
+    Lost,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// New blocks.
+    pub blocks: usize,
+    /// Their bytes.
+    pub bytes: usize,
+    /// The position of the snapshot before, below which the log is not needed any more.
+    pub before: Option<u64>,
+}
+
+/// The snapshots of one log.
+#[derive(Debug)]
+pub struct Snapshots {
+    home: Home,
+    log: String,
+    /// By position, ascending.
+    manifests: Vec<Manifest>,
+    are_newer: bool,
+    album: Album,
+    /// The blocks of those manifests that this process wrote, oldest first.
+    own: VecDeque<(u64, BTreeSet<BlockId>)>,
+}
+
+#[derive(Debug)]
+enum Home {
+    File(file::Home),
+    Kafka(Box<kafka::Home>),
+}
+
+/// Opens the snapshots of the state log that is known as `log`. Blocks on disk or network.
+pub fn open(state: &State, kafka: &Kafka, log: String) -> Result<Snapshots, SnapshotError> {
+    let (home, manifests) = match &state.home {
+        Place::Embedded { dir } => {
+            let (home, manifests) = file::Home::open(dir)?;
+            (Home::File(home), manifests)
+        }
+        Place::Kafka { snapshot_topic, .. } => {
+            let (home, manifests) = kafka::Home::open(kafka, snapshot_topic)?;
+            (Home::Kafka(Box::new(home)), manifests)
+        }
+    };
+    let mut snapshots = Snapshots {
+        home,
+        log,
+        manifests: Vec::new(),
+        are_newer: false,
+        album: Album::default(),
+        own: VecDeque::new(),
+    };
+    snapshots.learn(&manifests);
+    Ok(snapshots)
+}
+
+impl Snapshots {
+    /// Whether there are some of a newer driftd.
+    pub fn are_newer(&self) -> bool {
+        self.are_newer
+    }
+
+    /// The snapshots of the log, the newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = &Manifest> {
+        self.manifests.iter().rev()
+    }
+
+    /// What `read` makes of the blocks of a snapshot.
+    pub fn read<T>(
+        &self,
+        manifest: &Manifest,
+        read: impl FnOnce(BlockId, &Reader<'_>) -> Result<T, ImageError>,
+    ) -> Result<T, SnapshotError> {
+        let get = |id| match &self.home {
+            Home::File(home) => home.get(id).map_err(Into::into),
+            Home::Kafka(home) => Ok(home.get(id)),
+        };
+        Ok(read(manifest.root, &Reader(&get))?)
+    }
+
+    /// Ends reading: what was kept at hand for that is let go. Blocks of a snapshot that was read
+    /// whole need not be written again.
+    pub fn begin(&mut self, is_whole: bool) {
+        let there = match &mut self.home {
+            Home::File(home) => home.blocks(),
+            Home::Kafka(home) => home.settle(),
+        };
+        if is_whole {
+            self.album = Album::of_home(there);
+        }
+    }
+
+    /// Takes note of what other instances wrote; the log time of the newest snapshot there is.
+    pub fn newest(&mut self) -> Result<Option<Timestamp>, SnapshotError> {
+        if let Home::Kafka(home) = &mut self.home {
+            let manifests = home.follow()?;
+            self.learn(&manifests);
+        }
+        Ok(self.manifests.last().map(|manifest| manifest.log_time))
+    }
+
+    /// Writes the snapshot of a place in the log, whose blocks `write` makes.
+    pub fn write(
+        &mut self,
+        at: At,
+        write: impl FnOnce(&mut Writer<'_>) -> Result<BlockId, ImageError>,
+    ) -> Result<Written, SnapshotError> {
+        let (mut blocks, mut bytes) = (0, 0);
+        let album = &self.album;
+        let fill = |put: &mut Put<'_>| {
+            let mut counted = |id, block: &[u8]| {
+                blocks += 1;
+                bytes += block.len();
+                put(id, block)
+            };
+            let mut writer = album.begin(&mut counted);
+            let root = write(&mut writer)?;
+            Ok((root, writer.end()))
+        };
+        let filled = match &mut self.home {
+            Home::File(home) => home.fill(fill),
+            Home::Kafka(home) => home.fill(fill),
+        };
+        let (root, album) = filled.inspect_err(|_unsure| self.album = Album::default())?;
+        let manifest = Manifest {
+            format: FORMAT,
+            log: self.log.clone(),
+            position: at.position,
+            digest: Digest(at.digest),
+            log_time: at.log_time,
+            root,
+        };
+        self.own.push_back((at.position, album.blocks().clone()));
+        self.album = album;
+        self.commit(manifest)?;
+        let before = self.manifests.iter().rev().nth(1);
+        Ok(Written {
+            blocks,
+            bytes,
+            before: before.map(|manifest| manifest.position),
+        })
+    }
+
+    /// Writes a manifest, and takes away what the newest ones do not need.
+    fn commit(&mut self, manifest: Manifest) -> Result<(), SnapshotError> {
+        let text = text(&manifest);
+        match &mut self.home {
+            Home::File(home) => home.put_manifest(manifest.position, &text)?,
+            Home::Kafka(home) => home.put_manifest(manifest.position, &text)?,
+        }
+        self.manifests
+            .retain(|other| other.position != manifest.position);
+        self.manifests.push(manifest);
+        self.manifests.sort_by_key(|manifest| manifest.position);
+        let surplus = self.manifests.len().saturating_sub(KEPT);
+        let old: Vec<u64> = self
+            .manifests
+            .drain(..surplus)
+            .map(|old| old.position)
+            .collect();
+        self.own.retain(|(position, _)| !old.contains(position));
+        // of what others wrote nobody here knows the blocks
+        let is_known = self.own.len() == self.manifests.len() && self.own.len() == KEPT;
+        let needed: Option<BTreeSet<BlockId>> = is_known.then(|| {
+            self.own
+                .iter()
+                .flat_map(|(_, blocks)| blocks)
+                .copied()
+                .collect()
+        });
+        match &mut self.home {
+            Home::File(home) => home.take_away(&old, needed.as_ref())?,
+            Home::Kafka(home) => home.take_away(&old, needed.as_ref())?,
+        }
+        Ok(())
+    }
+
+    /// Takes in manifests as they were found; those of other logs and of newer driftds are left
+    /// alone.
+    fn learn(&mut self, found: &[Vec<u8>]) {
+        for text in found {
+            match serde_json::from_slice::<Manifest>(text) {
+                Ok(manifest) if manifest.format > FORMAT => {
+                    self.are_newer = true;
+                    tracing::warn!(
+                        format = manifest.format,
+                        position = manifest.position,
+                        "a snapshot of a newer driftd is not used"
+                    );
+                }
+                Ok(manifest) if manifest.log == self.log => {
+                    self.manifests
+                        .retain(|other| other.position != manifest.position);
+                    self.manifests.push(manifest);
+                }
+                Ok(manifest) => {
+                    tracing::info!(log = %manifest.log, "a snapshot of another state log");
+                }
+                Err(error) => tracing::warn!(%error, "a snapshot's manifest cannot be read"),
+            }
+        }
+        self.manifests.sort_by_key(|manifest| manifest.position);
+        let surplus = self.manifests.len().saturating_sub(2 * KEPT);
+        self.manifests.drain(..surplus);
+    }
+}
+
+fn text(manifest: &Manifest) -> Vec<u8> {
+    #[expect(clippy::expect_used, reason = "a struct of numbers and texts")]
+    serde_json::to_vec(manifest).expect("a manifest can be written")
+}
