@@ -193,12 +193,19 @@ impl Reader {
         }
     }
 
-    /// Goes on at this position if the record before it has this digest; else nothing changes. Only
-    /// before anything was read.
-    pub fn resume(&mut self, position: u64, digest: &[u8; 32]) -> Result<bool, StateLogError> {
+    /// Goes on at this position if the record before it has this digest and was appended by
+    /// `log_time`: a log that lost its end may get the same record again, behind others. Else
+    /// nothing changes. Only before anything was read.
+    pub fn resume(
+        &mut self,
+        position: u64,
+        digest: &[u8; 32],
+        log_time: Timestamp,
+    ) -> Result<bool, StateLogError> {
+        let before = (digest, log_time);
         Ok(match &mut self.0 {
-            ReaderHome::Embedded(home) => home.resume(position, digest)?,
-            ReaderHome::Kafka(home) => home.resume(position, digest)?,
+            ReaderHome::Embedded(home) => home.resume(position, before)?,
+            ReaderHome::Kafka(home) => home.resume(position, before)?,
         })
     }
 

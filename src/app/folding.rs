@@ -161,6 +161,14 @@ impl Thread {
         self.ready = true;
         self.engine.handle(Input::End, outputs)?;
         let fold = self.engine.fold();
+        // of chains that nothing was heard of since a snapshot
+        for (key, chain) in &fold.chains {
+            let head = Head {
+                position: chain.head,
+                last_record: chain.last_record,
+            };
+            self.doors.door.set_head(key, head);
+        }
         let layouts = Arc::new(fold.layouts());
         self.doors
             .door

@@ -60,7 +60,7 @@ pub fn resume(
     let newest_first: Vec<Manifest> = snapshots.newest_first().cloned().collect();
     for manifest in newest_first {
         let position = manifest.position;
-        if !reader.resume(position, &manifest.digest.0)? {
+        if !reader.resume(position, &manifest.digest.0, manifest.log_time)? {
             tracing::warn!(
                 position,
                 "a snapshot is of a place that the state log does not have"

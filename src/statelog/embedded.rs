@@ -174,16 +174,20 @@ impl Reader {
         self.next = position;
     }
 
-    /// Goes on at this position if the record before it has this digest; whether it has.
+    /// Goes on at this position if the record before it has this digest, and was appended by then;
+    /// whether that is so.
     pub(super) fn resume(
         &mut self,
         position: u64,
-        digest: &[u8; 32],
+        (digest, log_time): (&[u8; 32], Timestamp),
     ) -> Result<bool, EmbeddedError> {
         let get = |before: u64| -> Result<_, redb::Error> {
             let log = self.database.begin_read()?.open_table(LOG)?;
             let row = log.get(before)?;
-            Ok(row.map(|row| <[u8; 32]>::from(Sha256::digest(row.value().1))))
+            Ok(row.map(|row| {
+                let (append_ms, bytes) = row.value();
+                (<[u8; 32]>::from(Sha256::digest(bytes)), append_ms)
+            }))
         };
         let Some(before) = position.checked_sub(1) else {
             return Ok(false);
@@ -192,7 +196,9 @@ impl Reader {
             file: self.file.clone(),
             source: Box::new(source),
         })?;
-        let is_there = found.as_ref() == Some(digest);
+        let is_there = found.is_some_and(|(found, append_ms)| {
+            found == *digest && append_ms <= log_time.as_millis()
+        });
         if is_there {
             self.start_at(position);
         }

@@ -239,11 +239,12 @@ impl Reader {
         self.tail.seek(i64::try_from(position).unwrap_or(i64::MAX))
     }
 
-    /// Goes on at this position if the record before it has this digest; whether it has.
+    /// Goes on at this position if the record before it has this digest, and was appended by then;
+    /// whether that is so.
     pub(super) fn resume(
         &mut self,
         position: u64,
-        digest: &[u8; 32],
+        (digest, log_time): (&[u8; 32], Timestamp),
     ) -> Result<bool, KafkaLogError> {
         let Some(before) = position.checked_sub(1) else {
             return Ok(false);
@@ -255,7 +256,10 @@ impl Reader {
             let mut waited = Duration::ZERO;
             while waited < TIMEOUT {
                 match self.next(POLL)? {
-                    Read::Entry(entry) if (entry.position, &entry.digest) == (before, digest) => {
+                    Read::Entry(entry)
+                        if (entry.position, &entry.digest) == (before, digest)
+                            && entry.append_time <= log_time =>
+                    {
                         return Ok(true);
                     }
                     Read::Entry(_) | Read::End => break,

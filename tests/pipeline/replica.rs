@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use driftd::config::{OnTruncation, Start};
 use driftd::decode::{Decoder, FieldPaths, Limits, Plan};
 use driftd::fold::{Effect, Fold, FoldError, Input};
+use driftd::image::{self, Album, BlockId};
 use driftd::source::{
     Arrived, Beginnings, DeskSize, Door, Given, Head, Reader, ReaderCommon, Tolls,
 };
@@ -19,18 +20,21 @@ use driftd::statelog::record::{Configuration, Record};
 use driftd::time::Timestamp;
 
 use crate::client::{Polled, SimClient};
-use crate::log::{Before, Entry, Log};
+use crate::log::{Entry, Log};
 use crate::random::Random;
 use crate::topic::{TOPIC, Topic};
 
-/// What a replica was at a place of the log: the encoded form of the fold stands here one day.
+/// What a replica was at a place of the log, as blocks of bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     /// The place after the last record folded.
     pub(crate) position: u64,
-    /// That record: a snapshot of another log is not used.
-    before: Before,
-    state: Fold,
+    /// SHA-256 of that record: a snapshot of another log is not used.
+    digest: [u8; 32],
+    /// When that was appended, or one before it by another clock.
+    log_time: Timestamp,
+    blocks: Rc<BTreeMap<BlockId, Vec<u8>>>,
+    root: BlockId,
 }
 
 impl Snapshot {
@@ -38,11 +42,35 @@ impl Snapshot {
         let before = log.before(self.position);
         match broken {
             Some(Broken::Snapshot) => self.position <= log.end && self.position > log.low,
-            Some(Broken::Before) => {
-                before.is_some_and(|before| before.digest == self.before.digest)
-            }
-            _ => before == Some(self.before),
+            Some(Broken::Before) => before.is_some_and(|before| before.digest == self.digest),
+            // see `statelog::Reader::resume`
+            _ => before
+                .is_some_and(|before| before.digest == self.digest && before.at <= self.log_time),
         }
+    }
+
+    fn of(fold: &Fold) -> Self {
+        let mut blocks = BTreeMap::new();
+        let mut put = |id, bytes: &[u8]| {
+            blocks.insert(id, bytes.to_vec());
+            Ok(())
+        };
+        let album = Album::default();
+        let mut writer = album.begin(&mut put);
+        let root = fold.write(&mut writer).expect("a fold has bytes");
+        drop(writer);
+        Self {
+            position: fold.position,
+            digest: fold.last_digest(),
+            log_time: fold.log_time,
+            blocks: Rc::new(blocks),
+            root,
+        }
+    }
+
+    fn read(&self) -> Fold {
+        let get = |id| Ok(self.blocks.get(&id).cloned());
+        Fold::read(self.root, &image::Reader(&get)).expect("its bytes are a fold's")
     }
 }
 
@@ -96,7 +124,6 @@ pub(crate) struct Process {
     /// No other process ever has it.
     pub(crate) id: u64,
     pub(crate) fold: Fold,
-    before: Before,
     /// The first position not read yet.
     pub(crate) next: u64,
     cuts: usize,
@@ -136,20 +163,12 @@ impl Process {
             newest.is_some() || log.low == 0,
             "trimmed below every snapshot that can be used"
         );
-        let fresh = || Snapshot {
-            position: 0,
-            before: Before {
-                digest: [0; 32],
-                at: Timestamp::MIN,
-            },
-            state: Fold::new(config.clone()),
-        };
-        let snapshot = newest.unwrap_or_else(fresh);
+        let fold = newest.map_or_else(|| Fold::new(config.clone()), |newest| newest.read());
         let sender = Arc::clone(&around.log);
         let topic = around.topic.borrow();
         let partitions = i32::try_from(topic.partitions.len()).expect("few partitions");
         let door = Arc::<Door>::default();
-        let known = !snapshot.state.chains.is_empty();
+        let known = !fold.chains.is_empty();
         let common = ReaderCommon {
             cluster: "c".into(),
             append: Arc::new(move |record: &Record, failed: &Failed| {
@@ -161,7 +180,7 @@ impl Process {
             on_truncation: around.on_truncation,
             tolls: Tolls::default(),
         };
-        for (key, chain) in &snapshot.state.chains {
+        for (key, chain) in &fold.chains {
             let head = Head {
                 position: chain.head,
                 last_record: chain.last_record,
@@ -170,9 +189,8 @@ impl Process {
         }
         Self {
             id,
-            next: snapshot.position,
-            before: snapshot.before,
-            fold: snapshot.state,
+            next: fold.position,
+            fold,
             cuts: log.cuts.len(),
             end: log.end,
             common: Arc::new(common),
@@ -188,11 +206,7 @@ impl Process {
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            position: self.next,
-            before: self.before,
-            state: self.fold.clone(),
-        }
+        Snapshot::of(&self.fold)
     }
 
     /// Reads the next record of the log. Whether there was one.
@@ -235,10 +249,6 @@ impl Process {
             &mut effects,
         )?;
         self.next = entry.position + 1;
-        self.before = Before {
-            digest: entry.digest,
-            at: entry.at,
-        };
         for effect in effects.drain(..) {
             self.carry_out(effect);
         }
