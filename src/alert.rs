@@ -38,6 +38,7 @@ pub mod judge;
 pub mod learn;
 mod lessons;
 pub mod mutes;
+mod nature;
 mod presence;
 pub mod rule;
 pub mod schema;

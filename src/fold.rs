@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! genesis  chain known?  ignored            else the chain begins, head = start
-//! delta    from == head? counted, head = to else superseded: no effect but a counter; likewise where
-//!          a newer incarnation of its partition has begun
+//! delta    from == head? counted, head = to else superseded: no effect but a counter; likewise
+//!          where a newer incarnation of its partition has begun
 //! activate the reference judges its model version from here on
 //!          none?    the model version learns one from its first rows
 //! command  to accept what was served makes it the baseline; others are passed on
@@ -226,11 +226,6 @@ impl Fold {
             anchors: Vec::new(),
             swept: Timestamp::MIN,
         }
-    }
-
-    /// SHA-256 of the last record folded.
-    pub fn last_digest(&self) -> [u8; 32] {
-        self.last_digest
     }
 
     /// Folds the next record.

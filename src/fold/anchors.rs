@@ -46,6 +46,11 @@ impl Fold {
         fold
     }
 
+    /// SHA-256 of the last record folded.
+    pub fn last_digest(&self) -> [u8; 32] {
+        self.last_digest
+    }
+
     /// The anchor of this place.
     pub fn anchor_here(&self) -> Anchor {
         let heads = self
