@@ -60,8 +60,8 @@ fn said(driftd: &Driftd) -> Vec<Value> {
     paths.iter().map(|path| driftd.json(path)).collect()
 }
 
-/// Sends a run of events piece by piece, and waits for a snapshot with each: a state log that stands
-/// still gets none.
+/// Sends a run of events piece by piece, and waits for a snapshot with each: a state log that
+/// stands still gets none.
 fn serve(driftd: &mut Driftd, producer: &BaseProducer, topic: &str, part: i64) {
     let written = |driftd: &Driftd| driftd.log().matches("snapshot written").count();
     let records = events(part);
