@@ -129,7 +129,9 @@ impl Worker {
         }
         self.finish(&consumer);
         lock(&self.status).clear();
-        // leaves the group
+        // leaves the group: a member without partitions that is only closed does not, as of
+        // librdkafka 2.12, and whoever comes next waits until its session has expired
+        consumer.unsubscribe();
         drop(consumer);
     }
 

@@ -158,6 +158,51 @@ fn what_retention_took_is_counted_as_lost() {
     second.stop(Duration::from_secs(10));
 }
 
+/// A topic that was recreated, shorter or longer than before, is not taken for the one that was
+/// counted: it stops, or begins a new chain where the operator has said so.
+#[test]
+fn a_recreated_topic_is_noticed() {
+    let brokers = kafka().bootstrap();
+    for (topic, before, after) in [
+        ("source.shorter", 100, 40),
+        ("source.longer", 100, 300),
+        ("source.empty", 100, 0),
+    ] {
+        let kafka = Cluster::new(brokers);
+        kafka.create(topic, 1);
+        kafka.produce(topic, 1, 0..before);
+        let rig = Rig::new(brokers);
+        let first = rig.start(&source(topic));
+        rig.until("it is counted", |fold| fold.sum(topic).records >= before);
+        first.stop(Duration::from_secs(10));
+        kafka.delete(topic);
+        kafka.create(topic, 1);
+        kafka.produce(topic, 1, 1_000..1_000 + after);
+        let second = rig.start(&source(topic));
+        let stopped = poll_until(LIMIT, || {
+            second.status().iter().find_map(|one| one.stopped.clone())
+        });
+        assert_eq!(stopped.as_deref(), Some("truncated"), "{topic}");
+        second.stop(Duration::from_secs(10));
+        assert_eq!(rig.fold().sum(topic).records, before);
+        let restart = OnTruncation::Restart;
+        let third = rig.start(&config::Source {
+            on_truncation: restart,
+            ..source(topic)
+        });
+        rig.until("the new one is counted", |fold| {
+            fold.sum(topic).records >= before + after
+        });
+        rig.until("as a new chain", |fold| {
+            fold.heads
+                .keys()
+                .any(|chain| &*chain.topic == topic && chain.incarnation == 1)
+        });
+        third.stop(Duration::from_secs(10));
+        assert_eq!(rig.fold().sum(topic).records, before + after, "{topic}");
+    }
+}
+
 /// `source.start` is where a chain begins that nobody has counted; what comes later begins at 0.
 #[test]
 fn start_is_where_unknown_chains_begin() {
@@ -485,6 +530,11 @@ impl Cluster {
             check_topics(&config_of(&self.brokers), &[topic.to_owned()], TIMEOUT).ok()
         });
         assert!(there.is_some(), "{topic} is not there");
+    }
+
+    fn delete(&self, topic: &str) {
+        let results = self.admin.delete_topics(&[topic], &AdminOptions::new());
+        self.runtime.block_on(results).expect("Kafka answers");
     }
 
     fn delete_before(&self, topic: &str, partition: i32, offset: i64) {
