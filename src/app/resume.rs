@@ -70,7 +70,7 @@ pub fn resume(
         match snapshots.read(&manifest, Engine::read) {
             Ok(engine) => {
                 tracing::info!(position, at = %manifest.log_time, "going on at a snapshot");
-                snapshots.begin(true);
+                snapshots.begin(Some(position));
                 return Ok(engine);
             }
             Err(error) => {
@@ -79,7 +79,7 @@ pub fn resume(
             }
         }
     }
-    snapshots.begin(false);
+    snapshots.begin(None);
     let first = reader.restart()?;
     if first == 0 {
         return Ok(Engine::new(config.clone()));

@@ -97,6 +97,8 @@ pub struct Snapshots {
     log: String,
     /// By position, ascending.
     manifests: Vec<Manifest>,
+    /// The positions of those that are of no place in the log; the next one takes them away.
+    stale: Vec<u64>,
     are_newer: bool,
     album: Album,
     /// The blocks of those manifests that this process wrote, oldest first.
@@ -125,6 +127,7 @@ pub fn open(state: &State, kafka: &Kafka, log: String) -> Result<Snapshots, Snap
         home,
         log,
         manifests: Vec::new(),
+        stale: Vec::new(),
         are_newer: false,
         album: Album::default(),
         own: VecDeque::new(),
@@ -157,14 +160,23 @@ impl Snapshots {
         Ok(read(manifest.root, &Reader(&get))?)
     }
 
-    /// Ends reading: what was kept at hand for that is let go. Blocks of a snapshot that was read
-    /// whole need not be written again.
-    pub fn begin(&mut self, is_whole: bool) {
+    /// Ends reading: what was kept at hand for that is let go. Only the snapshot that was read, at
+    /// this position, is known to be of the log: it alone may stand for what is trimmed, and its
+    /// blocks need not be written again.
+    pub fn begin(&mut self, read: Option<u64>) {
+        let manifests = std::mem::take(&mut self.manifests);
+        for manifest in manifests {
+            if Some(manifest.position) == read {
+                self.manifests.push(manifest);
+            } else {
+                self.stale.push(manifest.position);
+            }
+        }
         let there = match &mut self.home {
             Home::File(home) => home.blocks(),
             Home::Kafka(home) => home.settle(),
         };
-        if is_whole {
+        if read.is_some() {
             self.album = Album::of_home(there);
         }
     }
@@ -209,9 +221,9 @@ impl Snapshots {
             log_time: at.log_time,
             root,
         };
-        self.own.push_back((at.position, album.blocks().clone()));
+        let own = (at.position, album.blocks().clone());
         self.album = album;
-        self.commit(manifest)?;
+        self.commit(manifest, own)?;
         let before = self.manifests.iter().rev().nth(1);
         Ok(Written {
             blocks,
@@ -221,7 +233,11 @@ impl Snapshots {
     }
 
     /// Writes a manifest, and takes away what the newest ones do not need.
-    fn commit(&mut self, manifest: Manifest) -> Result<(), SnapshotError> {
+    fn commit(
+        &mut self,
+        manifest: Manifest,
+        own: (u64, BTreeSet<BlockId>),
+    ) -> Result<(), SnapshotError> {
         let text = text(&manifest);
         match &mut self.home {
             Home::File(home) => home.put_manifest(manifest.position, &text)?,
@@ -232,21 +248,16 @@ impl Snapshots {
         self.manifests.push(manifest);
         self.manifests.sort_by_key(|manifest| manifest.position);
         let surplus = self.manifests.len().saturating_sub(KEPT);
-        let old: Vec<u64> = self
-            .manifests
-            .drain(..surplus)
-            .map(|old| old.position)
-            .collect();
-        self.own.retain(|(position, _)| !old.contains(position));
+        let old = self.manifests.drain(..surplus).map(|old| old.position);
+        let mut old: Vec<u64> = self.stale.drain(..).chain(old).collect();
+        old.retain(|old| self.manifests.iter().all(|kept| kept.position != *old));
+        self.own.push_back(own);
+        let is_kept = |position: u64| self.manifests.iter().any(|kept| kept.position == position);
+        self.own.retain(|(position, _)| is_kept(*position));
         // of what others wrote nobody here knows the blocks
-        let is_known = self.own.len() == self.manifests.len() && self.own.len() == KEPT;
-        let needed: Option<BTreeSet<BlockId>> = is_known.then(|| {
-            self.own
-                .iter()
-                .flat_map(|(_, blocks)| blocks)
-                .copied()
-                .collect()
-        });
+        let is_known = self.own.len() == self.manifests.len();
+        let blocks = self.own.iter().flat_map(|(_, blocks)| blocks);
+        let needed: Option<BTreeSet<BlockId>> = is_known.then(|| blocks.copied().collect());
         match &mut self.home {
             Home::File(home) => home.take_away(&old, needed.as_ref())?,
             Home::Kafka(home) => home.take_away(&old, needed.as_ref())?,
@@ -288,3 +299,6 @@ fn text(manifest: &Manifest) -> Vec<u8> {
     #[expect(clippy::expect_used, reason = "a struct of numbers and texts")]
     serde_json::to_vec(manifest).expect("a manifest can be written")
 }
+
+#[cfg(test)]
+mod tests;
