@@ -60,6 +60,8 @@ pub struct Engine {
     effects: Vec<Effect>,
     told: Vec<(Change, Arc<Alert>)>,
     scribe: Scribe,
+    /// Whether judges may follow from another reference or configuration than that in force.
+    is_stale: bool,
     closed: BTreeMap<ModelKey, Vec<Arc<ClosedWindow>>>,
 }
 
@@ -84,6 +86,7 @@ impl Engine {
             effects: Vec::new(),
             told: Vec::new(),
             scribe: Scribe::default(),
+            is_stale: false,
             closed: BTreeMap::new(),
         }
     }
@@ -98,10 +101,9 @@ impl Engine {
         match input {
             Input::Record(record) => {
                 self.fold.apply(record, &mut self.effects)?;
-                let mut anew = false;
                 for effect in self.effects.drain(..) {
                     let is_active = matches!(effect, Effect::Activated { is_new: true, .. });
-                    anew |= is_active || effect == Effect::Configured;
+                    self.is_stale |= is_active || effect == Effect::Configured;
                     if let Effect::Command(command) = &effect
                         && self.desk.command(command, self.fold.log_time)
                     {
@@ -126,9 +128,6 @@ impl Engine {
                         outputs.push(Output::Effect(effect));
                     }
                 }
-                if anew {
-                    self.desk.prepare(&self.fold);
-                }
                 self.desk.look(&self.fold, &mut self.told);
                 for (change, alert) in self.told.drain(..) {
                     let entry = self.scribe.alert(change, &alert, &self.fold);
@@ -143,6 +142,9 @@ impl Engine {
 
     /// A board with the windows scored that closed since the last one.
     fn publish(&mut self) -> Board {
+        if std::mem::take(&mut self.is_stale) {
+            self.desk.prepare(&self.fold);
+        }
         let mut board = self.board();
         if let Some(watermark) = board.watermark.filter(|_| board.ready) {
             board.closed = self.rescore(&board, watermark);

@@ -172,8 +172,13 @@ impl Desk {
                 watch.lessons.settle(reference, &fold.config);
             }
         }
+        let mut versions: BTreeMap<Group, Vec<&ModelState>> = BTreeMap::new();
         for (key, model) in &fold.models {
-            let before = self.before(fold, model);
+            versions.entry(group_of(key)).or_default().push(model);
+        }
+        for (key, model) in &fold.models {
+            let others = versions.get(&group_of(key)).map_or(&[][..], Vec::as_slice);
+            let before = self.before(others, model);
             let watch = self.watches.entry(key.clone()).or_default();
             watch.prepare(model, &fold.config, before.as_ref());
         }
@@ -195,16 +200,12 @@ impl Desk {
     }
 
     /// What was natural of the version of the same model that was seen last before this one began.
-    fn before(&self, fold: &Fold, model: &ModelState) -> Option<Nature> {
+    fn before(&self, versions: &[&ModelState], model: &ModelState) -> Option<Nature> {
         let layout = &model.references.judge()?.layout;
-        let is_before = |other: &&Arc<ModelState>| {
-            other.key.tenant == model.key.tenant
-                && other.key.model == model.key.model
-                && other.key != model.key
-                && other.first_event < model.first_event
-        };
-        let of_model = fold.models.values().filter(is_before);
-        let (nature, of, other) = of_model
+        let others = versions
+            .iter()
+            .filter(|other| other.key != model.key && other.first_event < model.first_event);
+        let (nature, of, other) = others
             .filter_map(|other| {
                 let reference = other.references.judge()?;
                 let nature = self.watches.get(&other.key)?.lessons.nature()?;
