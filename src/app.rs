@@ -99,7 +99,7 @@ pub async fn serve(
     let door = Arc::new(Door::new());
     let (events, mut heard) = mpsc::channel(EVENTS_MAX);
     let standing = Standing::default();
-    let (snapshots, album) = Writer::start(
+    let (snapshots, copies) = Writer::start(
         snapshots,
         (appender.clone(), journal.clone()),
         (config.state.snapshot_interval, engine.fold().position),
@@ -113,7 +113,7 @@ pub async fn serve(
         shared: Arc::clone(&shared),
         appender: appender.clone(),
         journal,
-        album,
+        copies,
         events,
         clock,
     };

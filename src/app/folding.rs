@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::snapshots::Album;
+use super::snapshots::Copies;
 use crate::alert::episode::{Alert, Change};
 use crate::clock::Clock;
 use crate::engine::{Engine, Input, Output};
@@ -72,7 +72,7 @@ pub(super) struct Doors {
     pub(super) shared: Arc<Shared>,
     pub(super) appender: Appender,
     pub(super) journal: Journal,
-    pub(super) album: Album,
+    pub(super) copies: Copies,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) clock: Clock,
 }
@@ -145,7 +145,7 @@ impl Thread {
             }
             let now = self.doors.clock.instant();
             if self.ready {
-                self.doors.album.offer(now, &self.engine);
+                self.doors.copies.offer(now, &self.engine);
             }
             let is_due = is_idle || now.duration_since(published) >= PUBLISH_INTERVAL;
             if is_dirty && is_due {
@@ -163,11 +163,7 @@ impl Thread {
         let fold = self.engine.fold();
         // of chains that nothing was heard of since a snapshot
         for (key, chain) in &fold.chains {
-            let head = Head {
-                position: chain.head,
-                last_record: chain.last_record,
-            };
-            self.doors.door.set_head(key, head);
+            self.doors.door.set_head(key, Head::of(chain));
         }
         let layouts = Arc::new(fold.layouts());
         self.doors

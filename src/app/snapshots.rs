@@ -67,8 +67,8 @@ impl Standing {
 
 /// Where copies of the engine are handed over.
 #[derive(Debug)]
-pub(super) struct Album {
-    copies: SyncSender<Engine>,
+pub(super) struct Copies {
+    sender: SyncSender<Engine>,
     is_busy: Arc<AtomicBool>,
     interval: Duration,
     /// When the last copy was handed over, or reading the log ended.
@@ -77,7 +77,7 @@ pub(super) struct Album {
     position: u64,
 }
 
-impl Album {
+impl Copies {
     /// Whether it is time for a snapshot; `position` is where the fold stands.
     fn is_due(&self, now: Instant, position: u64) -> bool {
         let passed = self.last.map(|last| now.duration_since(last));
@@ -93,7 +93,7 @@ impl Album {
         let position = engine.fold().position;
         if self.is_due(now, position) {
             self.is_busy.store(true, Ordering::Release);
-            if self.copies.try_send(engine.clone()).is_err() {
+            if self.sender.try_send(engine.clone()).is_err() {
                 tracing::error!("the thread that writes snapshots is gone");
             }
             (self.last, self.position) = (Some(now), position);
@@ -116,11 +116,11 @@ impl Writer {
         (interval, position): (Length, u64),
         standing: Standing,
         clock: Clock,
-    ) -> Option<(Self, Album)> {
-        let (copies, handed) = sync_channel(1);
+    ) -> Option<(Self, Copies)> {
+        let (sender, handed) = sync_channel(1);
         let is_busy = Arc::new(AtomicBool::new(false));
-        let album = Album {
-            copies,
+        let copies = Copies {
+            sender,
             is_busy: Arc::clone(&is_busy),
             interval: interval.as_duration(),
             last: None,
@@ -138,7 +138,7 @@ impl Writer {
             .name("snapshots".to_owned())
             .spawn(move || thread.run(&handed, &is_busy))
             .ok()?;
-        Some((Self(thread), album))
+        Some((Self(thread), copies))
     }
 
     /// Waits until the last snapshot is written.

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::delta::LastRecord;
+use crate::fold::Chain;
 use crate::key::ChainKey;
 use crate::tally::Layouts;
 use crate::time::Length;
@@ -31,6 +32,16 @@ pub struct Head {
     pub position: i64,
     /// The last record below it, if the fold has met one.
     pub last_record: Option<LastRecord>,
+}
+
+impl Head {
+    /// That of a chain as the fold has it.
+    pub fn of(chain: &Chain) -> Self {
+        Self {
+            position: chain.head,
+            last_record: chain.last_record,
+        }
+    }
 }
 
 /// What the fold said about an attempt.

@@ -181,11 +181,7 @@ impl Process {
             tolls: Tolls::default(),
         };
         for (key, chain) in &fold.chains {
-            let head = Head {
-                position: chain.head,
-                last_record: chain.last_record,
-            };
-            door.set_head(key, head);
+            door.set_head(key, Head::of(chain));
         }
         Self {
             id,

@@ -59,12 +59,21 @@ impl Random {
     }
 }
 
-/// Makes a topic that keeps its records for ever, whatever their timestamps.
-pub(crate) fn create_topic(name: &str, partitions: i32) {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+fn admin() -> AdminClient<DefaultClientContext> {
+    ClientConfig::new()
         .set("bootstrap.servers", kafka().bootstrap())
         .create()
-        .expect("a client");
+        .expect("a client")
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().expect("a runtime")
+}
+
+/// Makes a topic that keeps its records for ever, whatever their timestamps.
+pub(crate) fn create_topic(name: &str, partitions: i32) {
+    let admin = admin();
     let age_max = i64::MAX.to_string();
     let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1))
         .set("retention.ms", "-1")
@@ -74,12 +83,7 @@ pub(crate) fn create_topic(name: &str, partitions: i32) {
         .set("message.timestamp.before.max.ms", &age_max)
         .set("message.timestamp.after.max.ms", &age_max);
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let results = runtime
-        .expect("a runtime")
-        .block_on(admin.create_topics([&topic], &options));
+    let results = runtime().block_on(admin.create_topics([&topic], &options));
     for result in results.expect("Kafka makes topics") {
         result.unwrap_or_else(|(name, code)| panic!("topic {name} was not made: {code}"));
     }
@@ -179,17 +183,9 @@ pub(crate) fn read_all(topic: &str, count: u64) -> Vec<Copy> {
 
 /// Takes a topic away.
 pub(crate) fn delete_topic(name: &str) {
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", kafka().bootstrap())
-        .create()
-        .expect("a client");
+    let admin = admin();
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT));
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    let results = runtime
-        .expect("a runtime")
-        .block_on(admin.delete_topics(&[name], &options));
+    let results = runtime().block_on(admin.delete_topics(&[name], &options));
     for result in results.expect("Kafka deletes topics") {
         result.unwrap_or_else(|(name, code)| panic!("topic {name} was not deleted: {code}"));
     }
