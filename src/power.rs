@@ -26,7 +26,7 @@ use crate::alert::baseline::Expected;
 use crate::alert::budget;
 use crate::alert::compare::{compare, psi_of};
 use crate::alert::counts::SeriesCounts;
-use crate::alert::judge::{HourRows, Judge, Nature, Source, buckets_of, whole_of};
+use crate::alert::judge::{HourRows, Judge, Nature, Source, whole_of};
 use crate::alert::learn;
 use crate::alert::rule::Verdict;
 use crate::alert::settings::Settings;
@@ -34,7 +34,7 @@ use crate::fold::window::Window;
 use crate::key::ModelKey;
 use crate::power::change::{Change, Shares};
 use crate::reference::natural::Offsets;
-use crate::reference::{BLOCK, Reference};
+use crate::reference::{BLOCK, BlockCells, Reference};
 use crate::statelog::record::{Alerting, BaselineChoice};
 use crate::time::{Length, Timestamp};
 
@@ -124,7 +124,7 @@ fn judge_of(
         places: None,
     });
     Judge {
-        buckets: buckets_of(&reference.layout, nature.as_ref()),
+        cells: BlockCells::new(&reference.layout),
         nature,
         false_alarms_per_month: settings.false_alarms_per_month(),
         tests: budget::tests_of_model(&reference, &settings),

@@ -57,7 +57,7 @@ impl Expected {
         let [values, missing] = spread;
         let of_values = hours.iter().map(|hour| Bucket {
             rows: hour.present,
-            counts: &hour.bucket.values,
+            counts: hour.values,
             hours: hour.hours,
         });
         if let Some(mix) = mix(&reference.values, values, of_values) {
@@ -67,10 +67,7 @@ impl Expected {
         if missing <= 0.0 {
             return expected;
         }
-        let cells: Vec<[u64; 2]> = hours
-            .iter()
-            .map(|hour| hour.bucket.missing_rate().cells())
-            .collect();
+        let cells: Vec<[u64; 2]> = hours.iter().map(|hour| hour.missing.cells()).collect();
         let of_missing = hours.iter().zip(&cells).map(|(hour, cells)| Bucket {
             rows: hour.rows,
             counts: cells,
@@ -93,10 +90,29 @@ pub struct Hour<'a> {
     pub present: u64,
     /// Rows of the window that carry the series.
     pub rows: u64,
-    /// The counts of the bucket.
-    pub bucket: &'a SeriesCounts,
+    /// The counts of the bucket in test bins.
+    pub values: &'a [u64],
+    /// Rows of the bucket without a value.
+    pub missing: Rate,
     /// Hours that were counted in the bucket.
     pub hours: u32,
+}
+
+impl<'a> Hour<'a> {
+    /// An hour, by the counts of a block: the test bins, then missing and invalid.
+    pub fn of_block((present, rows): (u64, u64), block: &'a [u64], hours: u32) -> Self {
+        let (values, rest) = block
+            .split_at_checked(block.len().saturating_sub(2))
+            .unwrap_or_default();
+        let missing = rest.first().copied().unwrap_or(0);
+        Self {
+            present,
+            rows,
+            values,
+            missing: Rate::new(missing, block.iter().sum()),
+            hours,
+        }
+    }
 }
 
 struct Bucket<'a> {
@@ -183,16 +199,10 @@ mod tests {
     /// The example of the header: nights are half `A`, days a twentieth.
     #[test]
     fn a_night_is_expected_to_look_like_nights() {
-        let (night, day) = (counts(&[5_000, 5_000], 0), counts(&[4_500, 85_500], 0));
-        let mut whole = night.clone();
-        whole.add(&day);
-        let hour = |present, bucket| Hour {
-            present,
-            rows: present,
-            bucket,
-            hours: 10,
-        };
-        let expected = Expected::at_hours(&whole, [0.1, 0.0], &[hour(100, &night)]);
+        let (night, day) = ([5_000, 5_000, 0, 0], [4_500, 85_500, 0, 0]);
+        let whole = counts(&[9_500, 90_500], 0);
+        let nights = Hour::of_block((100, 100), &night, 10);
+        let expected = Expected::at_hours(&whole, [0.1, 0.0], &[nights]);
         let rows: u64 = expected.values.iter().sum();
         assert_eq!(rows, 10_010);
         assert!(
@@ -201,7 +211,8 @@ mod tests {
             expected.values
         );
         assert!((expected.values_kappa - 1.1).abs() < 1e-12);
-        let mixed = Expected::at_hours(&whole, [0.1, 0.0], &[hour(100, &night), hour(900, &day)]);
+        let days = Hour::of_block((900, 900), &day, 10);
+        let mixed = Expected::at_hours(&whole, [0.1, 0.0], &[nights, days]);
         let share = real(mixed.values[0]) / real(mixed.values.iter().sum());
         assert!((share - 0.095).abs() < 1e-3, "{share}");
         assert_eq!(mixed.missing, whole.missing_rate());
@@ -210,12 +221,7 @@ mod tests {
     #[test]
     fn buckets_that_are_alike_are_the_whole() {
         let whole = counts(&[10, 20, 30], 5);
-        let hour = Hour {
-            present: 9,
-            rows: 9,
-            bucket: &whole,
-            hours: 3,
-        };
+        let hour = Hour::of_block((9, 9), &[10, 20, 30, 5, 0], 3);
         let alike = Expected::at_hours(&whole, [0.0, 0.0], &[hour]);
         assert_eq!(alike, Expected::global(&whole));
         let empty = Hour {
@@ -239,14 +245,16 @@ mod tests {
             ),
             spread in 0.0..2.0_f64,
         ) {
-            let bucket = |(values, rows): &(Vec<u64>, u64)| (counts(values, rows / 9), *rows);
+            let bucket = |(values, rows): &(Vec<u64>, u64)| {
+                ([&values[..], &[rows / 9, 0]].concat(), *rows)
+            };
             let all: Vec<_> = buckets.iter().map(bucket).collect();
             let mut whole = counts(&[1, 0, 0], 0);
-            for (bucket, _) in &all {
-                whole.add(bucket);
+            for (values, rows) in &buckets {
+                whole.add(&counts(values, rows / 9));
             }
             let hours: Vec<_> = all.iter()
-                .map(|(bucket, rows)| Hour { present: *rows, rows: *rows, bucket, hours: 2 })
+                .map(|(bucket, rows)| Hour::of_block((*rows, *rows), bucket, 2))
                 .collect();
             let expected = Expected::at_hours(&whole, [spread, spread], &hours);
             prop_assert!(expected.values.iter().sum::<u64>() <= whole.present() + 2);

@@ -15,7 +15,7 @@ use super::rule::{Judged, Rule, judge, learning_psi, line_psi};
 use super::settings::SeriesSettings;
 use crate::fold::window::Window;
 use crate::key::Carrier;
-use crate::layout::{Layout, SeriesLayout};
+use crate::layout::SeriesLayout;
 use crate::reference::natural::{Dispersion, Part};
 use crate::reference::{BlockCells, Reference};
 use crate::score;
@@ -43,8 +43,8 @@ pub struct Judge {
     pub owner: Option<Arc<str>>,
     /// The reference's counts in test bins, in the order of the layout.
     pub whole: Vec<SeriesCounts>,
-    /// Its counts at the hours that are told apart, by bucket, in the order of the layout.
-    pub buckets: Vec<Vec<SeriesCounts>>,
+    /// Where the counts of each series stand in those of a bucket of hours.
+    pub cells: BlockCells,
 }
 
 /// The verdicts on one series of a window.
@@ -212,17 +212,15 @@ impl Judge {
         if hours.is_empty() || spread.iter().all(|spread| *spread <= 0.0) {
             return Expected::global(whole);
         }
+        let own = self.cells.offset(place)..self.cells.offset(place + 1);
         let hours: Vec<Hour<'_>> = hours
             .iter()
             .map(|hour| {
-                let bucket = self.buckets.get(hour.bucket);
-                let (present, rows) = hour.series.get(place).copied().unwrap_or_default();
-                Hour {
-                    present,
-                    rows,
-                    bucket: bucket.and_then(|all| all.get(place)).unwrap_or(&none),
-                    hours: profile.hours.get(hour.bucket).copied().unwrap_or(0),
-                }
+                let bucket = profile.counts.get(hour.bucket);
+                let of_window = hour.series.get(place).copied().unwrap_or_default();
+                let block = bucket.and_then(|all| all.get(own.clone()));
+                let hours = profile.hours.get(hour.bucket).copied();
+                Hour::of_block(of_window, block.unwrap_or(&[]), hours.unwrap_or(0))
             })
             .collect();
         Expected::at_hours(whole, spread, &hours)
@@ -238,26 +236,6 @@ impl Judge {
         let profile = self.nature.as_ref().and_then(Nature::profile);
         profile.map_or(0, |profile| profile.bucket_of(start))
     }
-}
-
-/// The counts of each bucket of hours in test bins, in the order of the layout; none where hours
-/// are not told apart.
-pub fn buckets_of(layout: &Layout, nature: Option<&Nature>) -> Vec<Vec<SeriesCounts>> {
-    let cells = BlockCells::new(layout);
-    let counts = |bucket: &Vec<u64>| {
-        let series = layout.series().iter().enumerate();
-        series
-            .map(|(place, series)| {
-                let from = cells.offset(place);
-                let own = bucket.get(from..from + BlockCells::of(series));
-                SeriesCounts::of_block(series, own.unwrap_or(&[]))
-            })
-            .collect()
-    };
-    let profile = nature.and_then(Nature::profile);
-    profile.map_or_else(Vec::new, |profile| {
-        profile.counts.iter().map(counts).collect()
-    })
 }
 
 /// The counts of a reference in test bins, in the order of its layout.

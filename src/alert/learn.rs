@@ -254,7 +254,8 @@ impl<'a> Pupil<'a> {
                 Some(Hour {
                     present: hour.counts.present(),
                     rows: hour.counts.rows(),
-                    bucket,
+                    values: &bucket.values,
+                    missing: bucket.missing_rate(),
                     hours: *hours,
                 })
             })

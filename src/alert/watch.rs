@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::episode::{Change, SILENCE};
 use super::finding::{Episodes, Told};
-use super::judge::{HourRows, Judge, Nature, buckets_of, whole_of};
+use super::judge::{HourRows, Judge, Nature, whole_of};
 use super::lessons::Lessons;
 use super::screen::Screens;
 use super::settings::Settings;
@@ -17,7 +17,7 @@ use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
 use crate::layout::SeriesLayout;
-use crate::reference::BLOCK;
+use crate::reference::{BLOCK, BlockCells};
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
@@ -96,7 +96,7 @@ impl Watch {
             (own, before) => own.as_ref().or(before.as_ref()).cloned(),
         };
         self.judge = Some(Arc::new(Judge {
-            buckets: buckets_of(&reference.layout, nature.as_ref()),
+            cells: BlockCells::new(&reference.layout),
             nature,
             false_alarms_per_month: settings.false_alarms_per_month(),
             tests: 1,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::alert::judge::{Nature, Source, buckets_of, whole_of};
+use crate::alert::judge::{Nature, Source, whole_of};
 use crate::alert::scene::{hour, key};
 use crate::alert::settings::SeriesSettings;
 use crate::decode::Value;
@@ -94,7 +94,7 @@ fn judge_of(reference: Reference, world: &World, length: Length) -> Judge {
         places: None,
     };
     Judge {
-        buckets: buckets_of(&layout, Some(&nature)),
+        cells: BlockCells::new(&layout),
         nature: Some(nature),
         false_alarms_per_month: world.false_alarms_per_month,
         tests: 14,
