@@ -23,7 +23,7 @@ use tracing::error;
 
 use crate::board::Board;
 use crate::config::SurfaceLimits;
-use crate::expose::Local;
+use crate::expose::{Local, Shared};
 
 mod alerts;
 mod calls;
@@ -63,6 +63,15 @@ impl Page {
             page.0.push_str(self.scores.of(board));
         }
         page.0
+    }
+}
+
+impl Shared {
+    /// The page of now, for those who do not ask over HTTP; not to be called from async code.
+    pub fn metrics(&self) -> String {
+        let mut page = self.page.blocking_lock();
+        let board = self.board().filter(|board| board.ready);
+        page.render(board.as_deref(), &self.local())
     }
 }
 
