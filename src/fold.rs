@@ -37,6 +37,7 @@ mod accept;
 mod activation;
 mod admission;
 mod anchors;
+pub mod cells;
 pub mod hours;
 mod image;
 pub mod learning;
@@ -164,6 +165,10 @@ pub struct LimitHits {
     pub models: u64,
     /// Panes in which series beyond `limits.loose_series_max` were left out.
     pub loose_series: u64,
+    /// Deltas with rows of a model version, and panes with series, that were left out because of
+    /// `limits.state_bytes_max`.
+    #[serde(default)]
+    pub state_bytes: u64,
 }
 
 /// All that the log says, up to a place.
@@ -187,6 +192,8 @@ pub struct Fold {
     pub superseded: u64,
     /// What limits kept out.
     pub limit_hits: LimitHits,
+    /// The bytes that counts take; exact to what changed this minute other than by counting.
+    state_bytes: u64,
     /// How far event time has come; never goes back.
     pub watermark: Option<Timestamp>,
     /// Models that are let in; `None` lets all in.
@@ -216,6 +223,7 @@ impl Fold {
             accepted: 0,
             superseded: 0,
             limit_hits: LimitHits::default(),
+            state_bytes: 0,
             watermark: None,
             active: BTreeMap::new(),
             growth: BTreeMap::new(),
@@ -374,7 +382,18 @@ impl Fold {
         if self.log_time.millis_since(self.swept) >= Length::MINUTE.as_millis() {
             self.swept = self.log_time;
             self.forget_silent(effects);
+            self.weigh();
         }
+    }
+
+    fn weigh(&mut self) {
+        let of = self.models.values().map(|model| model.bytes().total());
+        self.state_bytes = of.sum();
+    }
+
+    /// Whether no more is let in than is already there.
+    fn is_full(&self) -> bool {
+        self.state_bytes >= self.config.state_bytes_max
     }
 
     /// Forgets model versions that fell silent, and with them what they learned: references from

@@ -123,6 +123,7 @@ fn configuration(args: &cli::Replay) -> Configuration {
         models_max: u64::MAX,
         models_allow: Vec::new(),
         loose_series_max: LOOSE_SERIES_MAX,
+        state_bytes_max: u64::MAX,
         alerts: Alerting {
             false_alarms_per_month: args.false_alarms_per_month,
             ..Alerting::default()

@@ -17,7 +17,7 @@ use crate::fold;
 use crate::journal;
 use crate::key::{Carried, Carrier, ChainKey, ModelKey, Name, Role};
 use crate::reference::{Reference, artifact};
-use crate::statelog::record::{Alerting, Configuration, Record};
+use crate::statelog::record::{Alerting, Configuration, Record, STATE_BYTES_MAX};
 use crate::tally::{Layouts, Range, Router, Seen, Tally};
 use crate::time::{Length, Timestamp};
 
@@ -96,6 +96,7 @@ pub(crate) fn config() -> Configuration {
         silent_after: Length::DAY.times(7),
         models_max: 8,
         loose_series_max: 8,
+        state_bytes_max: STATE_BYTES_MAX,
         learn_rows: 0,
         models_allow: Vec::new(),
         alerts: Alerting::default(),

@@ -139,6 +139,7 @@ pub(crate) fn configuration(spec: &Spec) -> Configuration {
         models_max: 1,
         models_allow: Vec::new(),
         loose_series_max: 1,
+        state_bytes_max: 1 << 40,
         learn_rows: 10_000,
         alerts: Alerting {
             false_alarms_per_month: 1.0,

@@ -30,6 +30,7 @@ fn fold(record: Record) {
         models_max: 4,
         models_allow: Vec::new(),
         loose_series_max: 16,
+        state_bytes_max: 1 << 40,
         alerts: Alerting::default(),
         learn_rows: LEARN_ROWS,
     });

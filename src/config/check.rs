@@ -98,6 +98,7 @@ impl Checker {
             models_max: raw.limits.models_max,
             models_allow: self.globs("models.allow", &raw.models.allow).to_vec(),
             loose_series_max: raw.limits.loose_series_max,
+            state_bytes_max: raw.limits.state_bytes_max,
             alerts: self.alerts(raw.alerts, raw.models.about),
             learn_rows: raw.reference.learn_rows,
         };

@@ -349,6 +349,9 @@ tables! {
         /// Series that a model version without a reference may have, and fields that its reference
         /// does not know where it has one; values of further ones are counted as not admitted.
         loose_series_max: u64 = Integer(1, 100_000), Is("512");
+        /// Bytes of what is counted (panes, hours, fields that no reference knows) from which on no
+        /// further model version and no further field is let in; what is let in counts on.
+        state_bytes_max: u64 = Integer(1_048_576, 1_000_000_000_000), Is("4294967296");
         /// Series that have score metrics; beyond it the worst and the firing ones go first, and
         /// a metric says how many are left out.
         metric_series_max: usize = Integer(0, 10_000_000), Is("100000");

@@ -18,7 +18,9 @@ use crate::journal::entry::DRIFTD;
 use crate::journal::{self, Chain, Draft, Entry, Event, SchemaChange, Text};
 use crate::key::ModelKey;
 use crate::layout::Digest;
-use crate::statelog::record::{Alerting, Command, CommandKind, Configuration, LEARN_ROWS, Mute};
+use crate::statelog::record::{
+    Alerting, Command, CommandKind, Configuration, LEARN_ROWS, Mute, STATE_BYTES_MAX,
+};
 
 /// Model versions whose last refused reference is remembered; refusals of further ones are written
 /// as often as they come.
@@ -255,6 +257,7 @@ fn summary(config: &Configuration) -> String {
         loose_series_max,
         alerts,
         learn_rows,
+        state_bytes_max,
     } = config;
     let windows: Vec<String> = windows.iter().map(ToString::to_string).collect();
     let mut text = format!("windows {}", windows.join(", "));
@@ -287,6 +290,9 @@ fn summary(config: &Configuration) -> String {
             alerts.rules.len(),
             alerts.about.len()
         ));
+    }
+    if *state_bytes_max != STATE_BYTES_MAX {
+        say(format!("state_bytes_max {state_bytes_max}"));
     }
     text
 }

@@ -118,11 +118,7 @@ fn served(model: &ModelState, from: Timestamp, to: Timestamp) -> Result<Served, 
         for (sum, count) in carried.iter_mut().zip(&counts.carried) {
             *sum += count;
         }
-        for (cell, count) in counts.cells.iter() {
-            if let Some(sum) = cells.get_mut(cell as usize) {
-                *sum += count;
-            }
-        }
+        counts.cells.add_to(&mut cells);
     }
     let (from, to) = span.ok_or_else(|| AcceptError::NotKept(panes.span()))?;
     if rows < LEARN_ROWS_MIN {

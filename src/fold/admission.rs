@@ -17,16 +17,38 @@ impl Fold {
     pub(super) fn count_models(&mut self, delta: &Delta, effects: &mut Vec<Effect>) {
         let (mut unadmitted, mut beyond) = (0, 0);
         let (config, now) = (Arc::clone(&self.config), self.log_time);
+        let loose_max = usize::try_from(config.loose_series_max).unwrap_or(usize::MAX);
         for counts in &delta.models {
+            let is_full = self.is_full();
             let Some(model) = self.admit(&counts.key) else {
                 unadmitted += counts.panes.iter().map(|pane| pane.rows).sum::<u64>();
-                self.limit_hits.models += 1;
+                let hits = &mut self.limit_hits;
+                *(if is_full {
+                    &mut hits.state_bytes
+                } else {
+                    &mut hits.models
+                }) += 1;
                 continue;
             };
             let projected = model.projected(counts);
             let counts = projected.as_ref().unwrap_or(counts);
-            let shortfall = Arc::make_mut(model).add(counts, &delta.chain.topic, &config, now);
-            self.limit_hits.loose_series += shortfall.loose;
+            let model = Arc::make_mut(model);
+            let before = model.bytes().total();
+            let known = if is_full {
+                model.loose_series(counts.layout)
+            } else {
+                usize::MAX
+            };
+            let room = (&*config, known.min(loose_max));
+            let shortfall = model.add(counts, &delta.chain.topic, room, now);
+            let after = model.bytes().total();
+            self.state_bytes = (self.state_bytes + after).saturating_sub(before);
+            let hits = &mut self.limit_hits;
+            *(if is_full {
+                &mut hits.state_bytes
+            } else {
+                &mut hits.loose_series
+            }) += shortfall.loose;
             beyond += shortfall.beyond_horizon;
             self.grow(counts, effects);
         }
@@ -48,7 +70,7 @@ impl Fold {
                 .allow
                 .as_ref()
                 .is_none_or(|allow| allow.is_match(model));
-            if !allowed || full && !self.active.contains_key(key) {
+            if !allowed || self.is_full() || full && !self.active.contains_key(key) {
                 return None;
             }
             let mut model = ModelState::new(key.clone(), &self.config.windows, self.log_time);

@@ -19,7 +19,7 @@
 //! windows of 15 min                            00:00 on day 0, 00:15 on day 1, 01:15 on day 0
 //! ```
 //!
-//! The hours of the last few are plain counts. Older ones are packed, at about a byte a cell; late
+//! The hours of the last few are plain counts. Older ones are packed, at less than a byte a cell; late
 //! rows unpack theirs for a moment. They stand behind an [`Arc`] each, in days behind an [`Arc`]
 //! each, so that a reader's copy costs a pointer a day and the fold copies only the hour that it
 //! changes.
@@ -84,6 +84,8 @@ pub struct Hours {
     days: BTreeMap<Timestamp, Arc<Day>>,
     /// The hours that are not packed.
     unpacked: BTreeSet<Timestamp>,
+    /// The bytes that all hours take.
+    bytes: usize,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -125,6 +127,8 @@ impl Hours {
         let hours = days.values().flat_map(|day| day.iter());
         let plain = hours.filter(|(_, hour)| matches!(hour.counts, Counts::Plain(_)));
         self.unpacked = plain.map(|(start, _)| *start).collect();
+        let hours = days.values().flat_map(|day| day.values());
+        self.bytes = hours.map(|hour| hour.bytes()).sum();
         self.days = days;
     }
 
@@ -134,6 +138,11 @@ impl Hours {
             part: Some(length),
             ..layout.map_or_else(Self::default, |layout| Self::new(Arc::clone(layout)))
         }
+    }
+
+    /// The bytes that they take: the same on all replicas.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The cells of the blocks, where there is a layout.
@@ -174,13 +183,15 @@ impl Hours {
         let (Some((layout, cells)), Some(start)) = (&self.shape, start) else {
             return;
         };
-        let day = self.days.entry(start.floor(DAY)).or_default();
-        let hour = Arc::make_mut(Arc::make_mut(day).entry(start).or_default());
+        let day = Arc::make_mut(self.days.entry(start.floor(DAY)).or_default());
+        self.bytes -= day.get(&start).map_or(0, |hour| hour.bytes());
+        let hour = Arc::make_mut(day.entry(start).or_default());
         hour.rows += pane.rows;
         for (sum, count) in hour.carried.iter_mut().zip(&pane.carried) {
             *sum += count;
         }
         merge(layout, cells, hour.unpack(cells.cells()), &pane.cells);
+        self.bytes += hour.bytes();
         self.unpacked.insert(start);
     }
 
@@ -189,6 +200,8 @@ impl Hours {
         let kept = self.kept();
         let keeps = |start: &Timestamp| reaches(*start, last_event, kept);
         while let Some(mut day) = self.days.first_entry() {
+            let gone = day.get().iter().filter(|(start, _)| !keeps(start));
+            self.bytes -= gone.map(|(_, hour)| hour.bytes()).sum::<usize>();
             if !day.get().keys().any(keeps) {
                 day.remove();
                 continue;
@@ -204,7 +217,10 @@ impl Hours {
         for start in std::mem::replace(&mut self.unpacked, plain) {
             let day = self.days.get_mut(&start.floor(DAY));
             if let Some(hour) = day.and_then(|day| Arc::make_mut(day).get_mut(&start)) {
-                Arc::make_mut(hour).pack();
+                self.bytes -= hour.bytes();
+                let hour = Arc::make_mut(hour);
+                hour.pack();
+                self.bytes += hour.bytes();
             }
         }
     }
@@ -241,9 +257,20 @@ impl Hour {
         }
     }
 
+    fn bytes(&self) -> usize {
+        let counts = match &self.counts {
+            Counts::Plain(counts) => counts.len() * size_of::<u64>(),
+            Counts::Packed(bytes) => bytes.len(),
+        };
+        size_of::<Self>() + counts
+    }
+
     fn pack(&mut self) {
         if let Counts::Plain(counts) = &self.counts {
-            self.counts = Counts::Packed(packed::pack(counts));
+            let filled = (0..)
+                .zip(counts.iter().copied())
+                .filter(|(_, count)| *count > 0);
+            self.counts = Counts::Packed(packed::pack(filled));
         }
     }
 
@@ -253,7 +280,7 @@ impl Hour {
                 .zip(counts.iter().copied())
                 .filter(|(_, count)| *count > 0)
                 .collect(),
-            Counts::Packed(bytes) => packed::unpack(bytes),
+            Counts::Packed(bytes) => packed::unpack(bytes).collect(),
         };
         HourBlock {
             start,

@@ -38,6 +38,8 @@ struct FoldText {
     accepted: u64,
     superseded: u64,
     limit_hits: LimitHits,
+    #[serde(default)]
+    state_bytes: u64,
     watermark: Option<Timestamp>,
     layout_ids: BTreeMap<Digest, Named>,
     layouts_named: u32,
@@ -147,6 +149,7 @@ impl Fold {
             accepted: self.accepted,
             superseded: self.superseded,
             limit_hits: self.limit_hits,
+            state_bytes: self.state_bytes,
             watermark: self.watermark,
             layout_ids: self.layout_ids.clone(),
             layouts_named: self.layouts_named,
@@ -171,6 +174,7 @@ impl Fold {
         fold.accepted = text.accepted;
         fold.superseded = text.superseded;
         fold.limit_hits = text.limit_hits;
+        fold.state_bytes = text.state_bytes;
         fold.watermark = text.watermark;
         fold.layout_ids = text.layout_ids;
         fold.layouts_named = text.layouts_named;

@@ -98,6 +98,22 @@ pub struct ModelState {
     pub volume: BTreeMap<Timestamp, u64>,
 }
 
+/// The bytes that counts take: the same on all replicas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StateBytes {
+    /// Of panes.
+    pub panes: u64,
+    /// Of hours, and of parts of hours.
+    pub hours: u64,
+}
+
+impl StateBytes {
+    /// All of them.
+    pub const fn total(self) -> u64 {
+        self.panes + self.hours
+    }
+}
+
 /// What did not fit when a delta's counts were added.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Shortfall {
@@ -157,12 +173,13 @@ impl ModelState {
         Some(project(delta, self.layout, layout))
     }
 
-    /// Adds a delta's counts, which were appended at `now`, and forgets what falls behind.
+    /// Adds a delta's counts, which were appended at `now`, while there are no more than
+    /// `loose_max` loose series in a pane, and forgets what falls behind.
     pub(super) fn add(
         &mut self,
         delta: &ModelDelta,
         topic: &Arc<str>,
-        config: &Configuration,
+        (config, loose_max): (&Configuration, usize),
         now: Timestamp,
     ) -> Shortfall {
         self.last_seen = now;
@@ -179,7 +196,7 @@ impl ModelState {
             if is_believed {
                 self.add_hour(delta.layout, pane);
             }
-            let added = is_believed.then(|| self.add_pane(delta.layout, pane, config));
+            let added = is_believed.then(|| self.add_pane(delta.layout, pane, (config, loose_max)));
             if let Some(left_out) = added.flatten() {
                 shortfall.loose += left_out;
             } else {
@@ -197,9 +214,8 @@ impl ModelState {
         &mut self,
         layout: LayoutId,
         pane: &PaneDelta,
-        config: &Configuration,
+        (config, loose_max): (&Configuration, usize),
     ) -> Option<u64> {
-        let loose_max = usize::try_from(config.loose_series_max).unwrap_or(usize::MAX);
         let mut left_out = None;
         for panes in &mut self.windows {
             let horizon = horizon(self.last_event, panes.window(), config);
@@ -244,7 +260,27 @@ impl ModelState {
             if let Some(horizon) = horizon(self.last_event, panes.window(), config) {
                 panes.evict(horizon);
             }
+            if let Some(last_event) = self.last_event {
+                panes.settle(last_event);
+            }
         }
+    }
+
+    /// The bytes that its counts take.
+    pub fn bytes(&self) -> StateBytes {
+        let panes = self.windows.iter().map(Panes::bytes);
+        let hours = self.parts.values().chain([&self.hours]).map(Hours::bytes);
+        StateBytes {
+            panes: panes.sum::<usize>() as u64,
+            hours: hours.sum::<usize>() as u64,
+        }
+    }
+
+    /// How many loose series the newest panes have, at the most.
+    pub(super) fn loose_series(&self, layout: LayoutId) -> usize {
+        let newest = self.windows.iter().filter_map(Panes::newest);
+        let loose = newest.filter_map(|pane| Some(pane.under(layout)?.loose.len()));
+        loose.max().unwrap_or(0)
     }
 
     /// Takes other window lengths: those that stay keep their panes.

@@ -7,15 +7,17 @@
 //! pane [s, s + p) is kept  <=>  s + p > last_event - keep       keep = max(2 w, windows.keep)
 //! ```
 //!
-//! They live in chunks behind an [`Arc`], so that a reader's copy costs a pointer a chunk and the
+//! A pane that ended a while ago is packed; late rows unpack theirs for a moment. Panes live in
+//! chunks behind an [`Arc`], so that a reader's copy costs a pointer a chunk and the
 //! fold copies only the chunk that it changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::delta::{LayoutId, PaneDelta};
+use crate::fold::cells::Cells;
 use crate::fold::projection::take_cells;
 use crate::key::Role;
 use crate::layout::{Layout, LooseCounts};
@@ -50,11 +52,18 @@ impl Counts {
         for (sum, count) in self.carried.iter_mut().zip(&other.carried) {
             *sum += count;
         }
-        let cells: Vec<_> = other.cells.iter().collect();
-        self.cells.add(&cells);
+        self.cells.merge(&other.cells);
         for (series, counts) in &other.loose {
             self.loose.entry(series.clone()).or_default().merge(counts);
         }
+    }
+
+    /// The bytes that they take.
+    fn bytes(&self) -> usize {
+        let loose = self.loose.iter();
+        let loose =
+            loose.map(|((_, name), counts)| size_of_val(name) + name.len() + counts.bytes());
+        size_of::<Self>() + self.cells.bytes() + loose.sum::<usize>()
     }
 
     /// Adds a delta's counts of one pane; false when loose series had to be left out.
@@ -76,73 +85,6 @@ impl Counts {
             }
         }
         all
-    }
-}
-
-/// A sparse vector of counts: cells ascending, counts above 0.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Cells {
-    cells: Vec<u32>,
-    counts: Vec<u64>,
-}
-
-impl Cells {
-    /// The cells and their counts, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
-        self.cells.iter().copied().zip(self.counts.iter().copied())
-    }
-
-    /// Adds ascending `(cell, count)` pairs. Most cells are there already after the first few
-    /// deltas of a pane; room is made only for those that are not.
-    fn add(&mut self, more: &[(u32, u64)]) {
-        let mut at = 0;
-        let mut new = 0;
-        for (cell, count) in more {
-            at += self.ahead(at, *cell);
-            match self.counts.get_mut(at) {
-                Some(sum) if self.cells.get(at) == Some(cell) => *sum += count,
-                _ => new += 1,
-            }
-        }
-        if new > 0 {
-            self.insert(more, new);
-        }
-    }
-
-    /// How many cells from `at` on are before `cell`, which is not far.
-    fn ahead(&self, at: usize, cell: u32) -> usize {
-        let rest = self.cells.get(at..).unwrap_or(&[]);
-        let mut reach = 1;
-        while rest.get(reach - 1).is_some_and(|other| *other < cell) {
-            reach *= 2;
-        }
-        let near = rest.get(reach / 2..reach.min(rest.len())).unwrap_or(&[]);
-        reach / 2 + near.partition_point(|other| *other < cell)
-    }
-
-    /// Inserts the `new` pairs of `more` whose cells are not there: from the end, so that each cell
-    /// moves once.
-    fn insert(&mut self, more: &[(u32, u64)], new: usize) {
-        let mut from = self.cells.len();
-        let mut to = from + new;
-        self.cells.reserve_exact(new);
-        self.cells.resize(to, 0);
-        self.counts.reserve_exact(new);
-        self.counts.resize(to, 0);
-        for (cell, count) in more.iter().rev() {
-            while from > 0 && self.cells.get(from - 1).is_some_and(|last| last > cell) {
-                (from, to) = (from - 1, to - 1);
-                self.cells.copy_within(from..=from, to);
-                self.counts.copy_within(from..=from, to);
-            }
-            if from > 0 && self.cells.get(from - 1) == Some(cell) {
-                continue;
-            }
-            to -= 1;
-            if let (Some(place), Some(sum)) = (self.cells.get_mut(to), self.counts.get_mut(to)) {
-                (*place, *sum) = (*cell, *count);
-            }
-        }
     }
 }
 
@@ -182,6 +124,23 @@ impl Pane {
         self.under.iter().map(|(_, counts)| counts.rows).sum()
     }
 
+    fn bytes(&self) -> usize {
+        let under = self.under.iter().map(|(_, counts)| counts.bytes());
+        size_of::<Self>() + under.sum::<usize>()
+    }
+
+    fn pack(&mut self) {
+        for (_, counts) in &mut self.under {
+            counts.cells.pack();
+        }
+    }
+
+    fn is_packed(&self) -> bool {
+        self.under
+            .iter()
+            .all(|(_, counts)| counts.cells.is_packed())
+    }
+
     fn under_mut(&mut self, layout: LayoutId) -> &mut Counts {
         let at = self.under.partition_point(|(id, _)| *id < layout);
         if self.under.get(at).is_none_or(|(id, _)| *id != layout) {
@@ -196,7 +155,7 @@ impl Pane {
 pub(super) type Chunk = BTreeMap<Timestamp, Pane>;
 
 /// The panes of one window length of one model version.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Panes {
     window: Length,
     pane: Length,
@@ -204,6 +163,18 @@ pub struct Panes {
     chunks: BTreeMap<Timestamp, Arc<Chunk>>,
     /// Panes that end by this point were forgotten.
     forgotten: Timestamp,
+    /// The panes that are not packed.
+    unpacked: BTreeSet<Timestamp>,
+    /// The bytes that all panes take.
+    bytes: usize,
+}
+
+/// Equal where they know the same, packed or not.
+impl PartialEq for Panes {
+    fn eq(&self, other: &Self) -> bool {
+        let known = |panes: &Self| (panes.window, panes.pane, panes.forgotten);
+        known(self) == known(other) && self.chunks == other.chunks
+    }
 }
 
 impl Panes {
@@ -215,6 +186,8 @@ impl Panes {
             pane,
             chunks: BTreeMap::new(),
             forgotten: Timestamp::MIN,
+            unpacked: BTreeSet::new(),
+            bytes: 0,
         }
     }
 
@@ -224,7 +197,11 @@ impl Panes {
         forgotten: Timestamp,
         chunks: BTreeMap<Timestamp, Arc<Chunk>>,
     ) -> Self {
+        let panes = || chunks.values().flat_map(|chunk| chunk.iter());
+        let plain = panes().filter(|(_, pane)| !pane.is_packed());
         Self {
+            unpacked: plain.map(|(start, _)| *start).collect(),
+            bytes: panes().map(|(_, pane)| pane.bytes()).sum(),
             chunks,
             forgotten,
             ..Self::new(window)
@@ -239,6 +216,11 @@ impl Panes {
     /// The panes that end by this point were forgotten.
     pub(super) fn forgotten(&self) -> Timestamp {
         self.forgotten
+    }
+
+    /// The bytes that they take: the same on all replicas.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The length of the windows.
@@ -260,17 +242,41 @@ impl Panes {
     /// left out.
     pub(super) fn add(&mut self, layout: LayoutId, delta: &PaneDelta, loose_max: usize) -> bool {
         let start = delta.start.floor(self.pane);
+        self.unpacked.insert(start);
+        self.change(start, |pane| pane.under_mut(layout).add(delta, loose_max))
+    }
+
+    /// Changes a pane, which is made if it is not there.
+    fn change<T>(&mut self, start: Timestamp, change: impl FnOnce(&mut Pane) -> T) -> T {
         let chunk = self.chunks.entry(self.chunk_of(start)).or_default();
-        let pane = Arc::make_mut(chunk).entry(start).or_default();
-        pane.under_mut(layout).add(delta, loose_max)
+        let chunk = Arc::make_mut(chunk);
+        let before = chunk.get(&start).map_or(0, Pane::bytes);
+        let pane = chunk.entry(start).or_default();
+        let changed = change(pane);
+        self.bytes = self.bytes + pane.bytes() - before;
+        changed
+    }
+
+    /// Packs the panes that ended a pane before the largest event time, or earlier: few rows are
+    /// as late as that.
+    pub(super) fn settle(&mut self, last_event: Timestamp) {
+        let ended = last_event - self.pane.times(2);
+        while let Some(start) = self.unpacked.first().filter(|start| **start <= ended) {
+            let start = *start;
+            self.unpacked.remove(&start);
+            if self.keeps(start, self.forgotten) {
+                self.change(start, Pane::pack);
+            }
+        }
     }
 
     /// Counts in `layout`, known as `id`, all that was counted without one.
     pub(super) fn project(&mut self, id: LayoutId, layout: &Layout) {
-        for chunk in self.chunks.values_mut() {
-            for pane in Arc::make_mut(chunk).values_mut() {
-                pane.project(id, layout);
-            }
+        let panes = self.chunks.values().flat_map(|chunk| chunk.keys());
+        let starts: Vec<Timestamp> = panes.copied().collect();
+        for start in starts {
+            self.change(start, |pane| pane.project(id, layout));
+            self.unpacked.insert(start);
         }
     }
 
@@ -285,7 +291,8 @@ impl Panes {
         while let Some(mut chunk) = self.chunks.first_entry() {
             let last = *chunk.key() + self.pane.times(PANES_PER_CHUNK);
             if last <= horizon {
-                chunk.remove();
+                let panes = chunk.remove();
+                self.bytes -= panes.values().map(Pane::bytes).sum::<usize>();
                 continue;
             }
             if chunk
@@ -295,7 +302,12 @@ impl Panes {
                 .is_some_and(|start| *start + self.pane <= horizon)
             {
                 let pane = self.pane;
-                Arc::make_mut(chunk.get_mut()).retain(|start, _| *start + pane > horizon);
+                let bytes = &mut self.bytes;
+                Arc::make_mut(chunk.get_mut()).retain(|start, gone| {
+                    let is_kept = *start + pane > horizon;
+                    *bytes -= if is_kept { 0 } else { gone.bytes() };
+                    is_kept
+                });
             }
             return;
         }
@@ -325,6 +337,11 @@ impl Panes {
         Some((*first, *last + self.pane))
     }
 
+    /// The newest pane.
+    pub(super) fn newest(&self) -> Option<&Pane> {
+        self.chunks.values().next_back()?.values().next_back()
+    }
+
     fn chunk_of(&self, start: Timestamp) -> Timestamp {
         start.floor(self.pane.times(PANES_PER_CHUNK))
     }
@@ -348,26 +365,6 @@ mod tests {
     }
 
     proptest! {
-        /// Adding sparse counts equals adding the dense vectors.
-        #[test]
-        fn sparse_sums_equal_dense_sums(
-            adds in prop::collection::vec(
-                prop::collection::btree_map(0_u32..40, 1_u64..9, 0..20), 0..8
-            ),
-        ) {
-            let mut sparse = Cells::default();
-            let mut dense = [0; 40];
-            for add in adds {
-                let pairs: Vec<_> = add.into_iter().collect();
-                sparse.add(&pairs);
-                for (cell, count) in pairs {
-                    dense[cell as usize] += count;
-                }
-            }
-            let expected: Vec<_> = (0..).zip(dense).filter(|(_, count)| *count > 0).collect();
-            prop_assert_eq!(sparse.iter().collect::<Vec<_>>(), expected);
-        }
-
         /// Whatever was evicted, exactly the panes that end after the horizon are left.
         #[test]
         fn eviction_keeps_what_ends_after_the_horizon(
@@ -388,6 +385,10 @@ mod tests {
             let kept: Vec<_> =
                 panes.range(Timestamp::MIN, Timestamp::MAX).map(|(start, _)| start).collect();
             prop_assert_eq!(kept, expected);
+            panes.settle(horizon);
+            let chunks = panes.chunks.clone();
+            let restored = Panes::restored(Length::HOUR, horizon, chunks);
+            prop_assert_eq!((panes.bytes(), &panes), (restored.bytes(), &restored));
         }
     }
 

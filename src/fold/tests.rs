@@ -249,6 +249,38 @@ fn model_versions_beyond_the_limit_are_counted_as_not_admitted() {
     assert_eq!(log.fold.limit_hits.models, 2);
 }
 
+#[test]
+fn nothing_more_is_let_in_once_counts_take_the_bytes_that_they_may() {
+    let config = |state_bytes_max| Configuration {
+        state_bytes_max,
+        ..config()
+    };
+    let mut log = Log::of(config(1 << 20));
+    log.now = 60 * MINUTE;
+    log.append(genesis(0));
+    let mut count = |from, model: &str, field: &str| {
+        let mut delta = delta(0, from, from + 10, true);
+        delta.models[0].key.model = crate::key::Name::new(model).unwrap();
+        for pane in &mut delta.models[0].panes {
+            let counts = pane.loose.pop_first().unwrap().1;
+            pane.loose.insert((Role::Feature, field.into()), counts);
+        }
+        log.append(Record::Delta(Box::new(delta)));
+        let own = log.fold.models.values().map(|model| model.bytes().total());
+        assert_eq!(log.fold.state_bytes, own.sum::<u64>());
+        let full = config(log.fold.state_bytes);
+        log.append(Record::Configure(Box::new(full)));
+        log.fold.limit_hits.state_bytes
+    };
+    assert_eq!(count(0, "m", "x"), 0);
+    assert_eq!(count(10, "m2", "x"), 1);
+    // in the pane of six hours it would be a second one, in a new pane of one hour it is the first
+    assert_eq!(count(20, "m", "y"), 2);
+    assert_eq!(count(30, "m", "x"), 2);
+    assert_eq!(log.fold.topics["events"].rows_unadmitted, 10);
+    assert_eq!(log.model().rows, 30);
+}
+
 /// A zombie that reads a topic made anew, as what it was before, is not counted beside those who
 /// know.
 #[test]

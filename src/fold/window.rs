@@ -82,11 +82,7 @@ pub fn sum(model: &ModelState, panes: &Panes, end: Timestamp) -> Window {
         for (sum, count) in window.carried.iter_mut().zip(&counts.carried) {
             *sum += count;
         }
-        for (cell, count) in counts.cells.iter() {
-            if let Some(sum) = window.cells.get_mut(cell as usize) {
-                *sum += count;
-            }
-        }
+        counts.cells.add_to(&mut window.cells);
         for (series, counts) in &counts.loose {
             window
                 .loose

@@ -120,6 +120,15 @@ impl LooseCounts {
         }
     }
 
+    /// About how many bytes they take; the same wherever the same was counted.
+    pub fn bytes(&self) -> usize {
+        let texts = self.texts.iter().map(|text| text.text.len());
+        size_of::<Self>()
+            + self.numbers.len() * 2 * size_of::<(u32, u64)>()
+            + self.texts.len() * size_of::<LooseText>()
+            + texts.sum::<usize>()
+    }
+
     /// Counts numbers by their grid bin; one that is none counts as the last.
     pub fn add_number(&mut self, bin: u32, times: u64) {
         if times > 0 {

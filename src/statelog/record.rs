@@ -81,11 +81,17 @@ pub struct Configuration {
     pub models_allow: Vec<String>,
     /// Series of a model version without a layout, and unknown fields of one with a layout.
     pub loose_series_max: u64,
+    /// Bytes of panes and hours from which on no further model version, and no further series that
+    /// a layout does not know, is let in.
+    pub state_bytes_max: u64,
     /// Budgets, what matters, and whose model it is.
     pub alerts: Alerting,
     /// Rows that a model version without a reference learns one from; 0 where none is learned.
     pub learn_rows: u64,
 }
+
+/// [`Configuration::state_bytes_max`] of a record that does not say.
+pub const STATE_BYTES_MAX: u64 = 4 << 30;
 
 /// [`Configuration::learn_rows`] of a record that does not say.
 pub const LEARN_ROWS: u64 = 10_000;

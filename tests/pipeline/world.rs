@@ -571,6 +571,7 @@ pub(crate) fn configuration(late_minutes: u64) -> Configuration {
         models_max: 8,
         models_allow: Vec::new(),
         loose_series_max: 16,
+        state_bytes_max: 1 << 40,
         alerts: Alerting::default(),
         learn_rows: 0,
     }

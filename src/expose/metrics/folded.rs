@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::table::{
-    EVENT_TIME, LIMIT_HITS, MODEL_INFO, MODEL_LAST_EVENT, MODEL_LEARNING, Metric,
+    EVENT_TIME, LIMIT_HITS, MEMORY, MODEL_INFO, MODEL_LAST_EVENT, MODEL_LEARNING, Metric,
     PARTITIONS_LEFT_OUT, RECORDS, RECORDS_LOST, RECORDS_REJECTED, ROWS, ROWS_BEYOND_HORIZON,
     ROWS_LATE, ROWS_UNADMITTED, STATE_RECORDS, STATE_TIME, WATERMARK, WINDOW_COMPLETE, WINDOW_END,
     WINDOW_ROWS,
@@ -12,6 +12,7 @@ use super::{Text, flag, real};
 use crate::board::{Board, ClosedWindow};
 use crate::decode::Reject;
 use crate::expose::problem::references;
+use crate::fold::model::StateBytes;
 use crate::fold::{Chain, Topic};
 use crate::key::ChainKey;
 
@@ -43,11 +44,16 @@ pub(super) fn write(page: &mut Text, board: &Board) {
     watermarks(page, board);
     clocks(page, board);
     let hits = board.limit_hits;
-    let hits = [("models", hits.models), ("loose_series", hits.loose_series)];
+    let hits = [
+        ("models", hits.models),
+        ("loose_series", hits.loose_series),
+        ("state_bytes", hits.state_bytes),
+    ];
     page.metric(
         &LIMIT_HITS,
         hits.map(|(limit, count)| LIMIT_HITS.sample(&[limit], real(count))),
     );
+    memory(page, board);
     let fates = [
         ("accepted", board.accepted),
         ("superseded", board.superseded),
@@ -110,6 +116,21 @@ fn models(page: &mut Text, board: &Board) {
         });
         page.metric(metric, samples);
     }
+}
+
+/// What counts take, as the limit in bytes counts it.
+fn memory(page: &mut Text, board: &Board) {
+    let mut sums = [("panes", 0), ("hours", 0)];
+    for model in board.models.values() {
+        let StateBytes { panes, hours } = model.bytes();
+        for ((_, sum), bytes) in sums.iter_mut().zip([panes, hours]) {
+            *sum += bytes;
+        }
+    }
+    page.metric(
+        &MEMORY,
+        sums.map(|(of, bytes)| MEMORY.sample(&[of], real(bytes))),
+    );
 }
 
 /// How far time has come: that of events, and that of the state log.

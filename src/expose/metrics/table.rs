@@ -160,7 +160,9 @@ metrics! {
         "When the newest folded record of the state log was appended, by the log's clock, seconds \
          since 1970.";
     LIMIT_HITS, "limit_hits_total", Counter, &["limit"],
-        "How often a limit kept something out: models, loose_series.";
+        "How often a limit kept something out: models, loose_series, state_bytes.";
+    MEMORY, "memory_bytes", Gauge, &["of"],
+        "Bytes that counts take, which limits.state_bytes_max bounds: of panes, of hours.";
     STATE_RECORDS, "state_records_total", Counter, &["result"],
         "Deltas in the state log by what became of them: accepted were counted, superseded had \
          been counted before and had no effect.";

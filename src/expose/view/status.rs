@@ -45,6 +45,7 @@ struct FoldedView<'a> {
 struct LimitsView {
     models: u64,
     loose_series: u64,
+    state_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -122,6 +123,7 @@ fn folded_view(board: &Board) -> FoldedView<'_> {
         limit_hits: LimitsView {
             models: board.limit_hits.models,
             loose_series: board.limit_hits.loose_series,
+            state_bytes: board.limit_hits.state_bytes,
         },
         topics: board
             .topics

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Alerting, Anchor, Configuration, Kind, LEARN_ROWS, Record, RecordError};
+use super::{
+    Alerting, Anchor, Configuration, Kind, LEARN_ROWS, Record, RecordError, STATE_BYTES_MAX,
+};
 use crate::delta::{AccountingText, ChainText};
 use crate::key::{ChainKey, ModelKey, Name};
 use crate::layout::Digest;
@@ -64,6 +66,8 @@ struct ConfigurationText {
     alerts: Alerting,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     learn_rows: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    state_bytes_max: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -160,6 +164,8 @@ pub(super) fn write_configuration(configuration: &Configuration) -> Bytes {
         loose_series_max: configuration.loose_series_max,
         alerts: configuration.alerts.clone(),
         learn_rows: Some(configuration.learn_rows).filter(|rows| *rows != LEARN_ROWS),
+        state_bytes_max: Some(configuration.state_bytes_max)
+            .filter(|bytes| *bytes != STATE_BYTES_MAX),
     })
 }
 
@@ -189,6 +195,7 @@ pub(super) fn read_configuration(body: &[u8]) -> Result<Configuration, RecordErr
         loose_series_max: text.loose_series_max,
         alerts: text.alerts,
         learn_rows: text.learn_rows.unwrap_or(LEARN_ROWS),
+        state_bytes_max: text.state_bytes_max.unwrap_or(STATE_BYTES_MAX),
     })
 }
 

@@ -30,12 +30,13 @@ prop_compose! {
         loose_series_max: u64,
         alerts in any_alerting(),
         learn_rows in prop_oneof![Just(LEARN_ROWS), any::<u64>()],
+        state_bytes_max in prop_oneof![Just(STATE_BYTES_MAX), any::<u64>()],
     ) -> Configuration {
         let [lateness, wait_max, silent_after] = lengths;
         let windows = windows.into_iter().collect();
         Configuration {
             windows, keep, lateness, wait_max, silent_after, models_max, models_allow,
-            loose_series_max, alerts, learn_rows,
+            loose_series_max, state_bytes_max, alerts, learn_rows,
         }
     }
 }
@@ -362,6 +363,7 @@ fn configuration(alerts: Alerting) -> Configuration {
         loose_series_max: 200,
         alerts,
         learn_rows: LEARN_ROWS,
+        state_bytes_max: STATE_BYTES_MAX,
     }
 }
 
