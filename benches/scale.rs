@@ -5,8 +5,9 @@
 //! ```
 //!
 //! Every model version has a reference of its own with four weeks of hours, and four weeks of live
-//! traffic of 1,000 rows an hour that are spread over the bins as the reference is: by the hour, and
-//! by five minutes where windows of an hour and six still keep them. Counts are drawn, rows are not.
+//! traffic of 1,000 rows an hour that are spread over the bins as the reference is: by the hour,
+//! and by five minutes where windows of an hour and six still keep them. Counts are drawn, rows
+//! are not.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(

@@ -385,32 +385,6 @@ impl Fold {
             self.weigh();
         }
     }
-
-    fn weigh(&mut self) {
-        let of = self.models.values().map(|model| model.bytes().total());
-        self.state_bytes = of.sum();
-    }
-
-    /// Whether no more is let in than is already there.
-    fn is_full(&self) -> bool {
-        self.state_bytes >= self.config.state_bytes_max
-    }
-
-    /// Forgets model versions that fell silent, and with them what they learned: references from
-    /// outside stay active.
-    fn forget_silent(&mut self, effects: &mut Vec<Effect>) {
-        let (now, silent) = (self.log_time, self.config.silent_after.as_millis());
-        self.models
-            .retain(|_, model| now.millis_since(model.last_seen) <= silent);
-        let (models, known) = (&self.models, self.active.len());
-        self.growth.retain(|key, _| models.contains_key(key));
-        self.active
-            .retain(|key, active| !active.learned || models.contains_key(key));
-        if self.active.len() < known {
-            self.forget_layouts();
-            effects.push(Effect::Layouts);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -19,10 +19,10 @@
 //! windows of 15 min                            00:00 on day 0, 00:15 on day 1, 01:15 on day 0
 //! ```
 //!
-//! The hours of the last few are plain counts. Older ones are packed, at less than a byte a cell; late
-//! rows unpack theirs for a moment. They stand behind an [`Arc`] each, in days behind an [`Arc`]
-//! each, so that a reader's copy costs a pointer a day and the fold copies only the hour that it
-//! changes.
+//! The hours of the last few are plain counts. Older ones are packed, at less than a byte a cell;
+//! late rows unpack theirs for a moment. They stand behind an [`Arc`] each, in days behind an
+//! [`Arc`] each, so that a reader's copy costs a pointer a day and the fold copies only the hour
+//! that it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

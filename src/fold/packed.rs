@@ -6,12 +6,12 @@
 //!         whichever is shorter; no bytes at all where there are no counts
 //! ```
 //!
-//! `n` is base-128, its lowest digits first, the top bit set on all bytes but the last. What follows
-//! are bits, the lowest of a byte first: numbers in Rice's code, told by how far they are from the
-//! running mean of those before, and with a parameter that follows the running mean of these
-//! distances, as in LOCO-I (Weinberger, Seroussi, Sapiro 2000, IEEE Trans. Image Processing 9(8),
-//! section III). Bins of a reference hold about as many rows each, so a count costs little more
-//! than the logarithm of its standard deviation:
+//! `n` is base-128, its lowest digits first, the top bit set on all bytes but the last. What
+//! follows are bits, the lowest of a byte first: numbers in Rice's code, told by how far they are
+//! from the running mean of those before, and with a parameter that follows the running mean of
+//! these distances, as in LOCO-I (Weinberger, Seroussi, Sapiro 2000, IEEE Trans. Image Processing
+//! 9(8), section III). Bins of a reference hold about as many rows each, so a count costs little
+//! more than the logarithm of its standard deviation:
 //!
 //! ```text
 //! distance   0, -1, +1, -2, ..  becomes  0, 1, 2, 3, ..; past twice the mean there is no "-"
