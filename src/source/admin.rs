@@ -97,6 +97,13 @@ pub(super) fn consumer_config(kafka: &Kafka, group: &str, workers: usize) -> Cli
     let prefetch = (PREFETCH_KIB_MAX / workers.max(1)).max(PREFETCH_KIB_MIN);
     config.set("queued.max.messages.kbytes", prefetch.to_string());
     config.set("group.id", group);
+    // where librdkafka tells of topics that were deleted and made again, see `rebalance`
+    let debug = match config.get("debug") {
+        Some(more) => format!("{more},metadata"),
+        None => "metadata".to_owned(),
+    };
+    config.set("debug", debug);
+    config.set_log_level(RDKafkaLogLevel::Debug);
     config
 }
 
