@@ -31,7 +31,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use driftd::config::{Overrides, keys, load};
-use driftd::expose::metrics::METRICS;
+use driftd::expose::metrics::{Join, METRICS};
 
 /// Layers of modules; those of one layer may name each other. A part of a module may stand in a
 /// later layer than the module.
@@ -484,6 +484,21 @@ fn the_readme_has_every_metric() {
         faults.add(&root().join("README.md"), 1, &rule);
     }
     faults.none("the README has every metric under its full name");
+}
+
+#[test]
+fn the_readme_says_how_metrics_of_instances_are_joined() {
+    let readme = read(&root().join("README.md")).expect("there is a README.md");
+    let mut faults = Faults::default();
+    for metric in METRICS {
+        let join = metric.join();
+        let row = format!("| `{}` | {} |", metric.name, join.as_str());
+        if readme.contains(&row) != (join != Join::Same) {
+            let rule = format!("`{}` is joined by {}", metric.name, join.as_str());
+            faults.add(&root().join("README.md"), 1, &rule);
+        }
+    }
+    faults.none("the README has a row for each metric that is not the same on all instances");
 }
 
 #[test]

@@ -32,7 +32,7 @@ mod local;
 mod scores;
 mod table;
 
-pub use self::table::{Kind, METRICS, Metric};
+pub use self::table::{Join, Kind, METRICS, Metric};
 
 /// The media type of the page: version 0.0.4 of the text format.
 pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

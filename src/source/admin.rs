@@ -36,9 +36,13 @@ const PREFERRED: [(&str, &str); 3] = [
     ("topic.metadata.refresh.interval.ms", "60000"),
 ];
 
-/// As [`PREFERRED`], of consumers: a full prefetch queue is looked at again soon, or a fast worker
-/// waits a second for more.
-const PREFERRED_BACKOFF: (&str, &str) = ("fetch.queue.backoff.ms", "20");
+/// As [`PREFERRED`], of consumers.
+const PREFERRED_OF_CONSUMERS: [(&str, &str); 2] = [
+    // a full prefetch queue is looked at again soon, or a fast worker waits a second for more
+    ("fetch.queue.backoff.ms", "20"),
+    // members learn from the answers that partitions move: nobody reads those until all have
+    ("heartbeat.interval.ms", "1000"),
+];
 
 /// What the exactness of the counts, or the bound of memory, rests on; `kafka.properties` cannot
 /// change it.
@@ -97,6 +101,13 @@ pub(super) fn consumer_config(kafka: &Kafka, group: &str, workers: usize) -> Cli
     let prefetch = (PREFETCH_KIB_MAX / workers.max(1)).max(PREFETCH_KIB_MIN);
     config.set("queued.max.messages.kbytes", prefetch.to_string());
     config.set("group.id", group);
+    // where librdkafka tells of topics that were deleted and made again, see `rebalance`
+    let debug = match config.get("debug") {
+        Some(more) => format!("{more},metadata"),
+        None => "metadata".to_owned(),
+    };
+    config.set("debug", debug);
+    config.set_log_level(RDKafkaLogLevel::Debug);
     config
 }
 
@@ -111,9 +122,10 @@ pub(super) fn asking(kafka: &Kafka) -> Result<BaseConsumer<Listener>, SourceErro
 fn asking_config(kafka: &Kafka) -> ClientConfig {
     let mut config = client_config(kafka);
     config.remove("group.id");
-    let (property, value) = PREFERRED_BACKOFF;
-    if config.get(property).is_none() {
-        config.set(property, value);
+    for (property, value) in PREFERRED_OF_CONSUMERS {
+        if config.get(property).is_none() {
+            config.set(property, value);
+        }
     }
     for (property, value) in REQUIRED {
         config.set(property, value);

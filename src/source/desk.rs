@@ -115,6 +115,15 @@ impl Desk {
         self.lanes.retain(|lane| !lane.is(topic, *partition));
     }
 
+    /// The topic is another one now: what comes next is compared with what was counted, once all
+    /// that was read before is counted for good.
+    pub(super) fn replaced(&mut self, topic: &str) {
+        let of_topic = |lane: &&mut Lane| &*lane.chain.topic == topic;
+        for lane in self.lanes.iter_mut().filter(of_topic) {
+            lane.doubt();
+        }
+    }
+
     /// Counts a record. Returns the reason where it cannot be used.
     pub(super) fn record(&mut self, arrived: &Arrived<'_>, now_ms: u64) -> Option<Reject> {
         // half of the names are for a single record, so that what is counted of it hardly ever
@@ -268,6 +277,10 @@ impl Desk {
                 restart(lane, common);
                 common.tolls.restarted(lane, cause);
             }
+            if lane.is_doubted() && !lane.is_open() {
+                restart(lane, common);
+                lane.compare();
+            }
             hand_over(lane, common, now_ms);
             if lane.wants_seal(pace, now_ms) {
                 self.attempts += 1;
@@ -294,8 +307,7 @@ impl Desk {
             }
             hand_over(lane, common, now_ms);
         }
-        let open = |lane: &Lane| lane.writer.is_busy() || lane.has_counts();
-        !self.lanes.iter().any(open)
+        !self.lanes.iter().any(Lane::is_open)
     }
 }
 

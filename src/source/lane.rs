@@ -20,6 +20,7 @@ use crate::statelog::{AppendError, Failed};
 use crate::tally::{Range, Router, Seen, Tally};
 use crate::time::Length;
 
+mod doubt;
 mod pace;
 
 pub(super) use self::pace::Pace;
@@ -67,6 +68,8 @@ pub(super) enum Trouble {
     /// The end was reached before the record that is remembered: it may be gone, or the partition
     /// is shorter than what was counted of it.
     Short,
+    /// What the client delivers may be of another topic of the same name.
+    Doubted,
 }
 
 /// What was learned from handing a delta to the state log.
@@ -167,7 +170,7 @@ impl Lane {
 
     /// Whether a record is to be counted. `hash` is asked for only where it is compared.
     pub(super) fn admits(&mut self, offset: i64, hash: impl FnOnce() -> u64) -> bool {
-        if self.misplaced || self.stopped.is_some() {
+        if self.misplaced || self.is_doubted() || self.stopped.is_some() {
             return false;
         }
         if offset >= self.writer.read() {
@@ -243,6 +246,11 @@ impl Lane {
         } else {
             self.maybe_end = Some(MaybeEnd(Some(now)));
         }
+    }
+
+    /// Whether anything that was read is not counted for good.
+    pub(super) fn is_open(&self) -> bool {
+        self.writer.is_busy() || self.has_counts()
     }
 
     /// Whether there are counts that are not in a delta yet.

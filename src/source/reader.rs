@@ -146,6 +146,10 @@ impl Reader {
                     self.commits.remove(&place);
                     self.desk.revoked(&place);
                 }
+                Change::Replaced(topic) => {
+                    tracing::warn!(topic = &*topic, "a topic was made again, it is compared");
+                    self.desk.replaced(&topic);
+                }
             }
         }
     }

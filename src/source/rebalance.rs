@@ -36,6 +36,9 @@ impl Group {
 impl ClientContext for Group {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log_line(level, facility, message);
+        if let Some(topic) = replaced(message) {
+            self.given.replace(topic);
+        }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -51,6 +54,21 @@ impl ClientContext for Group {
             self.health.error(code, reason, self.clock.instant());
         }
     }
+}
+
+/// The topic that was deleted and made again, if this line of librdkafka's log tells of one.
+///
+/// Such a topic has another id. librdkafka sees it, goes on at the old position in the new topic,
+/// and tells nobody but its log (2.12, `rd_kafka_topic_metadata_update`), at the level that
+/// [`super::admin`] turns on for this line. It stands in the client's queue before any record of
+/// the new topic, since those are fetched by the new id. A topic that had no id before is only
+/// met for the first time.
+fn replaced(message: &str) -> Option<&str> {
+    let (before, ids) = message.split_once(" changed id from ")?;
+    let (_, topic) = before.rsplit_once("Topic ")?;
+    let (old, _) = ids.split_once(" to ")?;
+    let is_none = old.bytes().all(|byte| matches!(byte, b'A' | b'='));
+    (!is_none).then_some(topic)
 }
 
 impl ConsumerContext for Group {
@@ -76,5 +94,24 @@ impl ConsumerContext for Group {
         if let Err(error) = result {
             tracing::debug!(%error, "group offsets were not committed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_was_made_again_is_read_off_the_log() {
+        let changed = |old: &str| {
+            format!("[thrd:main]: Topic a.b-c changed id from {old} to cZTjmQwRQkOUHYtD5rWF8w")
+        };
+        let of = |message: &str| replaced(message).map(str::to_owned);
+        assert_eq!(of(&changed("AAAAAAAAAAAAAAAAAAAAAA")), None);
+        assert_eq!(
+            of(&changed("Zq4Ij2VeTbCNGZbnHZ0jGg")),
+            Some("a.b-c".to_owned())
+        );
+        assert_eq!(of("[thrd:main]: Topic a.b-c [0] Leader 1 Epoch 0"), None);
     }
 }

@@ -153,7 +153,7 @@ impl Worker {
                 self.shared.health.well();
                 return Ok(());
             };
-            self.take(result, now_ms)?;
+            self.take(consumer, result, now_ms)?;
         }
         Ok(())
     }
@@ -164,12 +164,21 @@ impl Worker {
         self.reader.take_changes(&consumer.context().given);
         let busy = self.reader.is_busy();
         match consumer.poll(if busy { WAIT_BUSY } else { WAIT_IDLE }) {
-            Some(result) => self.take(result, self.now_ms()),
+            Some(result) => self.take(consumer, result, self.now_ms()),
             None => Ok(()),
         }
     }
 
-    fn take(&mut self, result: KafkaResult<BorrowedMessage<'_>>, now_ms: u64) -> Result<(), Fatal> {
+    fn take(
+        &mut self,
+        consumer: &BaseConsumer<Group>,
+        result: KafkaResult<BorrowedMessage<'_>>,
+        now_ms: u64,
+    ) -> Result<(), Fatal> {
+        // the poll that gives a record may have said before that its topic is another one
+        if consumer.context().given.take_replaced() {
+            self.reader.take_changes(&consumer.context().given);
+        }
         match result {
             Ok(message) => self.count(&message, now_ms),
             Err(KafkaError::PartitionEOF(partition)) => self.reader.reached_end(partition),

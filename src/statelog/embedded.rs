@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A crash between queue and commit loses appends that nobody has seen; their workers read the
-//! records again. When the disk is full the commit fails, the appends of it are flagged, and the
-//! next ones are tried anew.
+//! records again. When the disk is full the commit fails, its appends are flagged, and the file is
+//! opened again. What a commit that failed has left on the disk the next one takes away.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -24,11 +24,13 @@ use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefini
 use sha2::{Digest as _, Sha256};
 
 pub use self::error::EmbeddedError;
+use self::store::Store;
 use crate::clock::Clock;
 use crate::statelog::{AppendError, Entry, Failed, Read};
 use crate::time::Timestamp;
 
 mod error;
+mod store;
 
 /// The file in `state.dir`.
 pub const FILE: &str = "driftd.redb";
@@ -70,15 +72,15 @@ pub struct Appender {
     errors: Arc<AtomicU64>,
     /// The position after the last record committed.
     end: Arc<AtomicU64>,
-    database: Arc<Database>,
+    store: Arc<Store>,
     file: PathBuf,
 }
 
 impl Appender {
     /// Takes away the records before this position.
     pub(super) fn trim(&self, position: u64) -> Result<(), EmbeddedError> {
-        let trim = || -> Result<bool, redb::Error> {
-            let write = self.database.begin_write()?;
+        let trim = |database: &Database| -> Result<bool, redb::Error> {
+            let write = database.begin_write()?;
             let is_done = {
                 let mut log = write.open_table(LOG)?;
                 let first = log.first()?.map_or(position, |(first, _)| first.value());
@@ -93,7 +95,7 @@ impl Appender {
             file: self.file.clone(),
             source: Box::new(source),
         };
-        while !trim().map_err(failed)? {}
+        while !self.store.with(trim).map_err(failed)? {}
         Ok(())
     }
 
@@ -121,7 +123,7 @@ type Row = (u64, Timestamp, Vec<u8>);
 /// Where records come out.
 #[derive(Debug)]
 pub struct Reader {
-    database: Arc<Database>,
+    store: Arc<Store>,
     file: PathBuf,
     /// Old records, read page by page before anything that was appended since.
     page: VecDeque<Row>,
@@ -137,7 +139,8 @@ pub struct Reader {
 impl Reader {
     pub(super) fn next(&mut self, timeout: Duration) -> Result<Read, EmbeddedError> {
         if self.page.is_empty() && self.next < self.old {
-            self.page = self.read_page().map_err(|source| EmbeddedError::Read {
+            let read = self.store.with(|database| self.read_page(database));
+            self.page = read.map_err(|source| EmbeddedError::Read {
                 file: self.file.clone(),
                 source: Box::new(source),
             })?;
@@ -181,18 +184,18 @@ impl Reader {
         position: u64,
         (digest, log_time): (&[u8; 32], Timestamp),
     ) -> Result<bool, EmbeddedError> {
-        let get = |before: u64| -> Result<_, redb::Error> {
-            let log = self.database.begin_read()?.open_table(LOG)?;
+        let Some(before) = position.checked_sub(1) else {
+            return Ok(false);
+        };
+        let get = |database: &Database| -> Result<_, redb::Error> {
+            let log = database.begin_read()?.open_table(LOG)?;
             let row = log.get(before)?;
             Ok(row.map(|row| {
                 let (append_ms, bytes) = row.value();
                 (<[u8; 32]>::from(Sha256::digest(bytes)), append_ms)
             }))
         };
-        let Some(before) = position.checked_sub(1) else {
-            return Ok(false);
-        };
-        let found = get(before).map_err(|source| EmbeddedError::Read {
+        let found = self.store.with(get).map_err(|source| EmbeddedError::Read {
             file: self.file.clone(),
             source: Box::new(source),
         })?;
@@ -210,8 +213,8 @@ impl Reader {
         Read::Entry(Entry::new(position, append_time, &bytes))
     }
 
-    fn read_page(&self) -> Result<VecDeque<Row>, redb::Error> {
-        let log = self.database.begin_read()?.open_table(LOG)?;
+    fn read_page(&self, database: &Database) -> Result<VecDeque<Row>, redb::Error> {
+        let log = database.begin_read()?.open_table(LOG)?;
         let mut page = VecDeque::new();
         for row in log.range(self.next..self.old)?.take(PAGE) {
             let (position, row) = row?;
@@ -233,28 +236,37 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
         source,
     })?;
     let file = dir.join(FILE);
-    let database = Database::create(&file).map_err(|source| match source {
+    let store = Store::open_file(&file).map_err(|source| match source {
         DatabaseError::DatabaseAlreadyOpen => EmbeddedError::InUse { file: file.clone() },
         source => EmbeddedError::Open {
             file: file.clone(),
             source: Box::new(source),
         },
     })?;
-    let (found, (first, old), last_time) =
-        prepare(&database).map_err(|source| EmbeddedError::Read {
-            file: file.clone(),
-            source: Box::new(source),
-        })?;
+    open_store(store, file, clock)
+}
+
+/// Prepares the tables and starts the thread that commits.
+fn open_store(
+    store: Store,
+    file: PathBuf,
+    clock: Clock,
+) -> Result<(Appender, Reader), EmbeddedError> {
+    let prepared = store.with(prepare);
+    let (found, (first, old), last_time) = prepared.map_err(|source| EmbeddedError::Read {
+        file: file.clone(),
+        source: Box::new(source),
+    })?;
     if found > FORMAT {
         return Err(EmbeddedError::Newer { file, found });
     }
-    let database = Arc::new(database);
+    let store = Arc::new(store);
     let (queue, queued) = sync_channel(QUEUE_MAX);
     let (commit, committed) = sync_channel(UNREAD_MAX);
     let errors = Arc::new(AtomicU64::new(0));
     let end = Arc::new(AtomicU64::new(old));
     let writer = Writer {
-        database: Arc::clone(&database),
+        store: Arc::clone(&store),
         clock,
         next: old,
         last_time,
@@ -267,7 +279,7 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
         .spawn(move || writer.run(&queued))
         .map_err(EmbeddedError::Thread)?;
     let reader = Reader {
-        database: Arc::clone(&database),
+        store: Arc::clone(&store),
         file: file.clone(),
         page: VecDeque::new(),
         next: first,
@@ -280,7 +292,7 @@ pub fn open(dir: &Path, clock: Clock) -> Result<(Appender, Reader), EmbeddedErro
         queue,
         errors,
         end,
-        database,
+        store,
         file,
     };
     Ok((appender, reader))
@@ -312,7 +324,7 @@ fn prepare(database: &Database) -> Result<(u64, (u64, u64), Timestamp), redb::Er
 
 /// The thread that commits.
 struct Writer {
-    database: Arc<Database>,
+    store: Arc<Store>,
     clock: Clock,
     next: u64,
     last_time: Timestamp,
@@ -328,14 +340,8 @@ impl Writer {
             let mut batch = vec![first];
             batch.extend(queued.try_iter().take(COMMIT_MAX - 1));
             let time = self.clock.now().max(self.last_time);
-            let committed = write(&self.database, self.next, time, &batch);
-            if let Err(error) = committed {
-                self.errors.fetch_add(batch.len() as u64, Ordering::Relaxed);
-                let records = batch.len();
-                tracing::error!(%error, records, "state log not written, trying again");
-                for queued in &batch {
-                    queued.failed.set();
-                }
+            if let Err(error) = self.commit(time, &batch) {
+                self.fail(&error, &batch);
                 continue;
             }
             self.last_time = time;
@@ -350,6 +356,25 @@ impl Writer {
             }
         }
     }
+
+    fn commit(&self, time: Timestamp, batch: &[Queued]) -> Result<(), redb::Error> {
+        self.store.be_open()?;
+        self.store
+            .with(|database| write(database, self.next, time, batch))
+    }
+
+    /// Nothing of this is in the log, as far as anybody is told.
+    fn fail(&self, error: &redb::Error, batch: &[Queued]) {
+        let records = batch.len();
+        self.errors.fetch_add(records as u64, Ordering::Relaxed);
+        tracing::error!(%error, records, "state log not written, trying again");
+        if let Err(error) = self.store.reopen() {
+            tracing::warn!(%error, "state log not opened again, trying again");
+        }
+        for queued in batch {
+            queued.failed.set();
+        }
+    }
 }
 
 fn write(
@@ -361,6 +386,7 @@ fn write(
     let write = database.begin_write()?;
     {
         let mut log = write.open_table(LOG)?;
+        log.retain_in(next.., |_, _| false)?;
         for (position, queued) in (next..).zip(batch) {
             log.insert(position, (time.as_millis(), queued.bytes.as_slice()))?;
         }
@@ -370,91 +396,4 @@ fn write(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::key::ChainKey;
-    use crate::statelog::record::Record;
-
-    fn record(start: i64) -> Record {
-        let (cluster, topic) = (Arc::from("c"), Arc::from("t"));
-        let chain = ChainKey {
-            shard: 0,
-            cluster,
-            topic,
-            incarnation: 0,
-            partition: 0,
-        };
-        Record::Genesis { chain, start }
-    }
-
-    fn append(appender: &Appender, start: i64) {
-        appender
-            .append(record(start).to_bytes().unwrap(), Failed::default())
-            .unwrap();
-    }
-
-    /// Reads until nothing comes: the starts of the records, and where the end was told.
-    fn drain(reader: &mut Reader, wanted: usize) -> (Vec<i64>, usize) {
-        let (mut starts, mut end) = (Vec::new(), usize::MAX);
-        let mut last = (None, Timestamp::MIN);
-        while starts.len() < wanted || end == usize::MAX {
-            match reader.next(Duration::from_secs(5)).unwrap() {
-                Read::Entry(entry) => {
-                    assert!(last.0 < Some(entry.position) && last.1 <= entry.append_time);
-                    last = (Some(entry.position), entry.append_time);
-                    let Record::Genesis { start, .. } = entry.record.unwrap() else {
-                        panic!()
-                    };
-                    starts.push(start);
-                }
-                Read::End => end = starts.len(),
-                Read::Idle => panic!("nothing came"),
-            }
-        }
-        (starts, end)
-    }
-
-    #[test]
-    fn records_come_back_in_order_and_after_a_restart() {
-        let dir = tempfile::tempdir().unwrap();
-        {
-            let (appender, mut reader) = open(dir.path(), Clock).unwrap();
-            for start in 0..600 {
-                append(&appender, start);
-            }
-            assert_eq!(drain(&mut reader, 600), ((0..600).collect(), 0));
-        }
-        let reopened = loop {
-            // the writer of the first opening ends a moment after its appender
-            match open(dir.path(), Clock) {
-                Err(EmbeddedError::InUse { .. }) => thread::yield_now(),
-                opened => break opened.unwrap(),
-            }
-        };
-        let (appender, mut reader) = reopened;
-        append(&appender, 600);
-        assert_eq!(drain(&mut reader, 601), ((0..=600).collect(), 600));
-    }
-
-    #[test]
-    fn a_second_process_is_told_who_has_the_file() {
-        let dir = tempfile::tempdir().unwrap();
-        let _first = open(dir.path(), Clock).unwrap();
-        let error = open(dir.path(), Clock).unwrap_err();
-        assert!(matches!(error, EmbeddedError::InUse { .. }), "{error}");
-    }
-
-    #[test]
-    fn what_is_not_a_state_log_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join(FILE), b"this is not a database at all").unwrap();
-        let error = open(dir.path(), Clock).unwrap_err();
-        assert!(
-            matches!(
-                error,
-                EmbeddedError::Open { .. } | EmbeddedError::Read { .. }
-            ),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -22,7 +22,7 @@ use crate::config::{Home as Place, Kafka, State};
 use crate::image::{Album, BlockId, ImageError, Put, Reader, Writer};
 use crate::layout::Digest;
 use crate::statelog::kafka::KafkaLogError;
-use crate::time::Timestamp;
+use crate::time::{Length, Timestamp};
 
 mod file;
 mod kafka;
@@ -86,7 +86,10 @@ pub struct Written {
     pub blocks: usize,
     /// Their bytes.
     pub bytes: usize,
-    /// The position of the snapshot before, below which the log is not needed any more.
+    /// The position of a snapshot before, below which the log is not needed any more: the newest
+    /// one that is older by half an interval at least. Instances that were started together write
+    /// theirs within a moment; a log that went only that far back would lose every reader that is
+    /// not quite as fast.
     pub before: Option<u64>,
 }
 
@@ -95,6 +98,7 @@ pub struct Written {
 pub struct Snapshots {
     home: Home,
     log: String,
+    interval: Length,
     /// By position, ascending.
     manifests: Vec<Manifest>,
     /// The positions of those that are of no place in the log; the next one takes them away.
@@ -126,6 +130,7 @@ pub fn open(state: &State, kafka: &Kafka, log: String) -> Result<Snapshots, Snap
     let mut snapshots = Snapshots {
         home,
         log,
+        interval: state.snapshot_interval,
         manifests: Vec::new(),
         stale: Vec::new(),
         are_newer: false,
@@ -223,12 +228,15 @@ impl Snapshots {
         };
         let own = (at.position, album.blocks().clone());
         self.album = album;
+        let half = self.interval.as_millis() / 2;
+        let is_older = |one: &&Manifest| at.log_time.millis_since(one.log_time) >= half;
+        let before = self.manifests.iter().rev().find(is_older);
+        let before = before.map(|manifest| manifest.position);
         self.commit(manifest, own)?;
-        let before = self.manifests.iter().rev().nth(1);
         Ok(Written {
             blocks,
             bytes,
-            before: before.map(|manifest| manifest.position),
+            before,
         })
     }
 

@@ -17,6 +17,8 @@ pub(crate) enum Polled {
     Record(Written),
     End(i32),
     OutOfRange,
+    /// The topic was made anew, and what follows is of the new one.
+    Replaced,
     Nothing,
 }
 
@@ -26,6 +28,8 @@ struct Fetching {
     position: i64,
     /// How often the log had been cut when the position was taken.
     epoch: usize,
+    /// How often it had been made when that was told last.
+    made: usize,
     fetched: VecDeque<Written>,
     paused: bool,
     said_end: bool,
@@ -43,6 +47,8 @@ pub(crate) struct SimClient {
     pub(crate) peace: bool,
     /// Whether it forgets, at a seek, what it has fetched.
     pub(crate) forgets: bool,
+    /// Whether it tells that a topic was made anew.
+    pub(crate) tells: bool,
 }
 
 impl SimClient {
@@ -53,6 +59,7 @@ impl SimClient {
             random: RefCell::new(random),
             peace: false,
             forgets: true,
+            tells: true,
         }
     }
 
@@ -71,6 +78,7 @@ impl SimClient {
             let fetching = assigned.get_mut(partition).expect("it is assigned");
             match fetching.poll(&topic, *partition, &mut random) {
                 Polled::Nothing => {}
+                Polled::Replaced if !self.tells => {}
                 polled => return polled,
             }
         }
@@ -82,14 +90,20 @@ impl SimClient {
     }
 
     fn begin(&self, partition: i32, position: i64, paused: bool) {
-        let epoch = self.topic.borrow().partitions[index(partition)].epoch();
+        let topic = self.topic.borrow();
+        let home = &topic.partitions[index(partition)];
+        let epoch = home.epoch();
         let mut assigned = self.assigned.borrow_mut();
-        let before = assigned.remove(&partition).filter(|_| !self.forgets);
+        let before = assigned.remove(&partition);
+        // where it is read already, a seek does not make the client forget which topic it is
+        let made = before.as_ref().map_or(home.made, |before| before.made);
+        let before = before.filter(|_| !self.forgets);
         assigned.insert(
             partition,
             Fetching {
                 position,
                 epoch,
+                made,
                 fetched: before.map(|before| before.fetched).unwrap_or_default(),
                 paused,
                 ..Fetching::default()
@@ -109,6 +123,9 @@ impl Fetching {
         let home = &topic.partitions[index(partition)];
         if self.lost {
             return Polled::Nothing;
+        }
+        if std::mem::replace(&mut self.made, home.made) != home.made {
+            return Polled::Replaced;
         }
         if home.is_out_of_range(self.position, self.epoch) {
             self.lost = true;

@@ -128,6 +128,7 @@ fn a_broken_rule_is_noticed() {
         Broken::Snapshot,
         Broken::Before,
         Broken::Seek,
+        Broken::Made,
     ]
     .into_iter()
     .filter(|broken| {

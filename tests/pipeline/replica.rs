@@ -89,6 +89,8 @@ pub(crate) enum Broken {
     Before,
     /// A client delivers after a seek what it had fetched before.
     Seek,
+    /// A topic that was made anew is read on without a word.
+    Made,
 }
 
 /// What all processes of a run share.
@@ -315,6 +317,7 @@ impl Process {
             let topic = Rc::clone(&self.around.topic);
             let mut client = SimClient::new(topic, Random::new(random.next()));
             client.forgets = self.around.broken != Some(Broken::Seek);
+            client.tells = self.around.broken != Some(Broken::Made);
             self.workers.push(Worker {
                 reader,
                 client,
@@ -352,6 +355,10 @@ impl Worker {
                 }
                 Polled::End(partition) => self.reader.reached_end(partition),
                 Polled::OutOfRange => self.reader.out_of_range(),
+                Polled::Replaced => {
+                    self.given.replace(TOPIC);
+                    self.reader.take_changes(&self.given);
+                }
                 Polled::Nothing => break,
             }
         }

@@ -57,6 +57,8 @@ pub(crate) struct Partition {
     count: i64,
     /// Each cut with the end that it left: clients that had read beyond notice it.
     cuts: Vec<i64>,
+    /// How often it was made anew. Clients are told of that, and go on where they were.
+    pub(crate) made: usize,
 }
 
 /// See the module header.
@@ -154,8 +156,8 @@ impl Topic {
     pub(crate) fn recreate(&mut self, partition: usize) {
         self.take(partition, Gone::Cut, |_| true);
         let home = &mut self.partitions[partition];
-        (home.low, home.end) = (0, 0);
-        home.cuts.push(-1);
+        (home.low, home.end, home.made) = (0, 0, home.made + 1);
+        home.cuts.push(i64::MAX);
     }
 
     fn take(&mut self, partition: usize, why: Gone, mut which: impl FnMut(i64) -> bool) {

@@ -125,10 +125,14 @@ fn chains(history: &[crate::log::Entry]) -> BTreeMap<ChainKey, Told> {
                 });
             }
             Record::Delta(delta) => {
-                let Some(told) = chains
-                    .get_mut(&delta.chain)
-                    .filter(|told| told.head == delta.from)
-                else {
+                // a partition that was made anew is counted in its newest chain only
+                let is_over = chains.keys().any(|other| {
+                    let ChainKey { partition, .. } = *other;
+                    let is_newer = other.incarnation > delta.chain.incarnation;
+                    partition == delta.chain.partition && is_newer
+                });
+                let told = chains.get_mut(&delta.chain);
+                let Some(told) = told.filter(|told| told.head == delta.from && !is_over) else {
                     continue;
                 };
                 told.head = delta.to;
@@ -213,7 +217,7 @@ fn assert_partition(
     }
     if stopped {
         let head = newest.head;
-        let is_cut = home.is_out_of_range(head, 0);
+        let is_cut = home.is_out_of_range(head, 0) || home.made > 0;
         assert!(
             is_cut,
             "stopped, but all below {head} is as it was: {home:?}"

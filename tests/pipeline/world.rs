@@ -393,7 +393,10 @@ impl World {
             topic.recreate(partition);
             drop(topic);
             let number = i32::try_from(partition).expect("few partitions");
-            self.take_away(number, true);
+            // the group may have seen that it was gone, or not
+            if self.random.one_in(2) {
+                self.take_away(number, true);
+            }
             topic = self.around.topic.borrow_mut();
         }
         if self.random.one_in(2) {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -57,10 +58,6 @@ pub(crate) struct Setup<'a> {
 impl Setup<'_> {
     /// The configuration of a daemon that listens at `address` and may write to `dir`.
     fn to_toml(&self, address: SocketAddr, dir: &Path) -> String {
-        let plain = format!(
-            "brokers = [{:?}]\nproperties = {{ \"session.timeout.ms\" = \"{SESSION_MS}\" }}",
-            kafka().bootstrap()
-        );
         let home = match self.home {
             Home::Kafka => format!("home = \"kafka\"\ntopic = \"state.{}\"", self.name),
             Home::Embedded => format!("home = \"embedded\"\ndir = {:?}", text(&dir.join("state"))),
@@ -69,7 +66,15 @@ impl Setup<'_> {
         let mut section = |header: &str, body: &str| {
             writeln!(toml, "{header}\n{body}\n").expect("a text takes more");
         };
-        section("[kafka]", self.kafka.unwrap_or(&plain));
+        // the broker of all tests is started when somebody needs it
+        let plain = || {
+            format!(
+                "brokers = [{:?}]\nproperties = {{ \"session.timeout.ms\" = \"{SESSION_MS}\" }}",
+                kafka().bootstrap()
+            )
+        };
+        let kafka = self.kafka.map_or_else(plain, str::to_owned);
+        section("[kafka]", &kafka);
         let source = format!("topics = {:?}\ngroup = {:?}\n", self.topics, self.name);
         section("[[source]]", &(source + self.source));
         // as often as can be: what holds then holds
@@ -98,12 +103,20 @@ pub(crate) struct Driftd {
     token: Option<String>,
     /// Its configuration, its log and its state; also `pid`, for whoever must clean up after us.
     dir: TempDir,
-    child: Child,
+    /// The process, once it was started.
+    child: Option<Child>,
 }
 
 impl Driftd {
     /// Starts a daemon and waits until it is ready.
     pub(crate) fn start(setup: &Setup<'_>) -> Self {
+        let mut driftd = Self::prepare(setup);
+        driftd.start_again();
+        driftd
+    }
+
+    /// A daemon that was not started yet.
+    pub(crate) fn prepare(setup: &Setup<'_>) -> Self {
         let (address, dir) = (free_address(), temp_dir("driftd-"));
         let toml = setup.to_toml(address, dir.path());
         fs::write(dir.path().join("driftd.toml"), toml).expect("its directory can be written");
@@ -112,27 +125,57 @@ impl Driftd {
             let tokens = format!("operate ann {token}\n");
             fs::write(dir.path().join(TOKENS), tokens).expect("its directory can be written");
         }
-        let child = spawn(dir.path());
-        let mut driftd = Self {
+        Self {
             address,
             token,
             dir,
-            child,
-        };
-        driftd.until_ready();
-        driftd
+            child: None,
+        }
     }
 
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("it can be killed");
-        self.child.wait().expect("it ends");
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("it can be killed");
+            child.wait().expect("it ends");
+        }
     }
 
     /// Starts it again as it was, and waits until it is ready.
     pub(crate) fn start_again(&mut self) {
-        self.child = spawn(self.dir.path());
+        self.launch();
         self.until_ready();
+    }
+
+    /// Starts it, and waits for nothing.
+    pub(crate) fn launch(&mut self) {
+        self.launch_by(&[]);
+    }
+
+    /// Starts it by a command that becomes the command behind it.
+    pub(crate) fn launch_by(&mut self, command: &[&str]) {
+        self.child = Some(spawn(self.dir.path(), command));
+    }
+
+    /// The process that runs.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it runs").id()
+    }
+
+    /// Sends it a signal, such as `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), self.pid().to_string()])
+            .status();
+        assert!(sent.expect("kill runs").success(), "it takes no {name}");
+    }
+
+    /// How it ended, if it has since it was started last.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        let child = self.child.as_mut()?;
+        let status = child.try_wait().expect("it can be asked")?;
+        self.child = None;
+        Some(status)
     }
 
     /// Where it listens.
@@ -157,7 +200,15 @@ impl Driftd {
         fs::write(self.config(), toml.replacen(old, new, 1)).expect("it can be written");
     }
 
-    fn until_ready(&mut self) {
+    /// Waits until it has ended well.
+    pub(crate) fn until_ended(&mut self) {
+        let status = poll_until(PATIENCE, || self.ended());
+        let is_well = status.is_some_and(|status| status.success());
+        assert!(is_well, "{status:?}; its log ends:\n{}", self.log_end());
+    }
+
+    /// Waits until it is ready.
+    pub(crate) fn until_ready(&mut self) {
         self.until("it is ready", |driftd| {
             let ready = http::get(driftd.address, "/-/ready").ok()?;
             (ready.status == 200).then_some(())
@@ -167,6 +218,16 @@ impl Driftd {
     /// Asks for a page and takes any answer.
     pub(crate) fn get(&self, path: &str) -> http::Answer {
         self.ask(&format!("GET {path}"), "")
+    }
+
+    /// Asks for a page of a daemon that may not be there.
+    pub(crate) fn try_get(&self, path: &str) -> io::Result<http::Answer> {
+        http::ask(
+            self.address,
+            self.token.as_deref(),
+            &format!("GET {path}"),
+            "",
+        )
     }
 
     /// Asks with a method, a path and a body, and takes any answer.
@@ -230,7 +291,7 @@ impl Driftd {
     /// Waits for something of a running daemon.
     pub(crate) fn until<T>(&mut self, what: &str, ask: impl Fn(&Self) -> Option<T>) -> T {
         let answer = poll_until(PATIENCE, || {
-            if let Some(status) = self.child.try_wait().expect("it can be asked") {
+            if let Some(status) = self.ended() {
                 panic!("it ended with {status} before {what}:\n{}", self.log_end());
             }
             ask(self)
@@ -243,7 +304,8 @@ impl Driftd {
         fs::read_to_string(self.dir.path().join("log")).expect("it has a log")
     }
 
-    fn log_end(&self) -> String {
+    /// The last lines of it.
+    pub(crate) fn log_end(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         lines
@@ -256,19 +318,23 @@ impl Driftd {
 impl Drop for Driftd {
     fn drop(&mut self) {
         // it may have ended by itself, which is as well
-        drop(self.child.kill());
-        drop(self.child.wait());
+        if let Some(child) = &mut self.child {
+            drop(child.kill());
+            drop(child.wait());
+        }
     }
 }
 
 /// Starts a daemon with the configuration that stands in `dir`, its log added to that in `dir`.
-fn spawn(dir: &Path) -> Child {
+fn spawn(dir: &Path, command: &[&str]) -> Child {
     let log = File::options()
         .create(true)
         .append(true)
         .open(dir.join("log"))
         .expect("a log");
-    let child = Command::new(DRIFTD)
+    let mut words = command.iter().copied().chain([DRIFTD]);
+    let child = Command::new(words.next().expect("there is one at least"))
+        .args(words)
         .args(["serve", "--config"])
         .arg(dir.join("driftd.toml"))
         .stdin(Stdio::null())

@@ -11,6 +11,7 @@
 //! - `journal`: through kills and with two replicas the journal is one chain, without repetitions.
 //! - `orders`: what an operator asks of one instance holds for all, also after a restart.
 //! - `source`: consumers alone, while partitions move, are cut off or are not what they were.
+//! - `chaos`: three instances on three brokers while everything happens to both; a full disk.
 //! - `refusals`: what is wrong outside of driftd gets one clear message and the right exit code.
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.
 //! - `dashboards`: every panel shows something of the demo, in a real Prometheus.
@@ -34,6 +35,7 @@ mod rig;
 mod truth;
 
 mod bad_input;
+mod chaos;
 mod dashboards;
 mod exact;
 mod formats;

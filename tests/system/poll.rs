@@ -26,8 +26,13 @@ pub(crate) fn poll_until<T>(limit: Duration, mut ask: impl FnMut() -> Option<T>)
 
 /// Now, in whole seconds since 1970.
 pub(crate) fn now_s() -> i64 {
+    now_ms() / 1_000
+}
+
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .expect("it is after 1970");
-    i64::try_from(since.as_secs()).expect("it is before the end of time")
+    i64::try_from(since.as_millis()).expect("it is before the end of time")
 }

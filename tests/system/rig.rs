@@ -13,19 +13,66 @@ use tempfile::TempDir;
 /// Where tests may write; `target/tmp`.
 const TMP: &str = env!("CARGO_TARGET_TMPDIR");
 
-/// A running broker.
+/// One running broker, or several.
 #[derive(Debug)]
 pub(crate) struct Kafka {
-    /// Deleted with the broker.
+    /// Deleted with the brokers.
     dir: PathBuf,
     env: BTreeMap<String, String>,
-    /// The script that holds the broker and lets it go when its standard input ends: when this
-    /// process does.
+    /// The script that holds the brokers and lets them go when its standard input ends: when this
+    /// is dropped, or this process ends.
     _holder: Mutex<Child>,
 }
 
 impl Kafka {
-    /// `HOST:PORT` of the listener without security.
+    /// Starts brokers in a directory of this name; more settings in the environment of the script.
+    pub(crate) fn start(name: &str, brokers: &str, settings: &[(&str, &str)]) -> Self {
+        let dir = Path::new(TMP).join(format!("kafka-{}{name}", id()));
+        #[expect(
+            clippy::zombie_processes,
+            reason = "it ends after this process, and because of it"
+        )]
+        let mut holder = script(&dir)
+            .args(["hold", brokers])
+            .envs(settings.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("bash runs kafka.sh");
+        let mut env = BTreeMap::new();
+        for line in BufReader::new(holder.stdout.take().expect("it has an output")).lines() {
+            let line = line.expect("its output is text");
+            if line == "READY" {
+                return Self {
+                    dir,
+                    env,
+                    _holder: Mutex::new(holder),
+                };
+            }
+            env.extend(
+                line.split_once('=')
+                    .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            );
+        }
+        panic!("Kafka did not start; kafka.sh says why on standard error");
+    }
+
+    /// Has the script do something to the brokers, with more settings in its environment.
+    pub(crate) fn run(&self, arguments: &[&str], settings: &[(&str, &str)]) {
+        let mut command = script(&self.dir);
+        command.args(arguments).envs(settings.iter().copied());
+        let ended = command.output().expect("bash runs kafka.sh");
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            ended.status.success(),
+            "kafka.sh {arguments:?} ended with {}:\n{}{}",
+            ended.status,
+            said(&ended.stdout),
+            said(&ended.stderr)
+        );
+    }
+
+    /// `HOST:PORT` of the listener without security; of several, with commas.
     pub(crate) fn bootstrap(&self) -> &str {
         self.value("KAFKA_BOOTSTRAP")
     }
@@ -46,45 +93,21 @@ impl Kafka {
 /// The broker, started when it is asked for first.
 pub(crate) fn kafka() -> &'static Kafka {
     static KAFKA: OnceLock<Kafka> = OnceLock::new();
-    KAFKA.get_or_init(start)
+    KAFKA.get_or_init(|| Kafka::start("", "1", &[("KAFKA_SECURE", "1")]))
 }
 
-fn start() -> Kafka {
+/// The script, for the brokers in a directory.
+fn script(dir: &Path) -> Command {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = Path::new(TMP)
         .parent()
         .expect("tmp lies in the target directory");
-    let dir = Path::new(TMP).join(format!("kafka-{}", id()));
-    #[expect(
-        clippy::zombie_processes,
-        reason = "it ends after this process, and because of it"
-    )]
-    let mut holder = Command::new("bash")
+    let mut command = Command::new("bash");
+    command
         .arg(project.join("tests/system/kafka/kafka.sh"))
-        .args(["hold", "1"])
-        .env("KAFKA_DIR", &dir)
-        .env("KAFKA_LIB", target.join("kafka/lib"))
-        .env("KAFKA_SECURE", "1")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("bash runs kafka.sh");
-    let mut env = BTreeMap::new();
-    for line in BufReader::new(holder.stdout.take().expect("it has an output")).lines() {
-        let line = line.expect("its output is text");
-        if line == "READY" {
-            return Kafka {
-                dir,
-                env,
-                _holder: Mutex::new(holder),
-            };
-        }
-        env.extend(
-            line.split_once('=')
-                .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
-    }
-    panic!("Kafka did not start; kafka.sh says why on standard error");
+        .env("KAFKA_DIR", dir)
+        .env("KAFKA_LIB", target.join("kafka/lib"));
+    command
 }
 
 /// A path as text.

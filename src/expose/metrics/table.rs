@@ -21,6 +21,29 @@ impl Kind {
     }
 }
 
+/// How the values of several instances of one group become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Join {
+    /// It comes from the state log and is the same on all instances that have folded as far: `max
+    /// without(instance)`. A sum counts everything once an instance.
+    Same,
+    /// What this instance alone has seen or done: `sum without(instance)`.
+    Sum,
+    /// How one instance is: `max`, `min` or a line for each, but no sum.
+    Each,
+}
+
+impl Join {
+    /// The name used in the README.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Sum => "sum",
+            Self::Each => "each",
+        }
+    }
+}
+
 /// A metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metric {
@@ -33,6 +56,41 @@ pub struct Metric {
     /// What a value means.
     pub help: &'static str,
 }
+
+impl Metric {
+    /// How the values of several instances become one.
+    pub fn join(&self) -> Join {
+        let is_of = |metrics: &[Self]| metrics.iter().any(|metric| metric.name == self.name);
+        if is_of(SUMMED) {
+            Join::Sum
+        } else if is_of(EACH) {
+            Join::Each
+        } else {
+            Join::Same
+        }
+    }
+}
+
+/// What an instance alone has seen or done. A partition is read by one instance at a time.
+const SUMMED: &[Metric] = &[
+    CONSUMER_LAG,
+    PARTITION_STOPPED,
+    STATE_APPEND_ERRORS,
+    DEAD_LETTERS_FAILED,
+    JOURNAL_APPEND_ERRORS,
+    SNAPSHOT_ERRORS,
+];
+
+/// How an instance is.
+const EACH: &[Metric] = &[
+    READY,
+    BUILD_INFO,
+    JOURNAL_ENTRIES,
+    JOURNAL_UNWRITTEN,
+    JOURNAL_DIVERGED,
+    SNAPSHOT_TIME,
+    FOLD_LAG,
+];
 
 const SCORE: &[&str] = &["model", "version", "series", "window", "reference"];
 const WINDOW: &[&str] = &["model", "version", "window"];

@@ -286,6 +286,25 @@ fn before_the_log_is_folded_there_is_only_what_this_instance_knows() {
     assert!(families["driftd_ready"][0].2.abs() < 1e-9);
 }
 
+/// What is not said before the log is folded comes from it, and is the same on all instances.
+#[test]
+fn what_an_instance_alone_knows_is_not_the_same_on_all() {
+    let mut page = Page::new(SurfaceLimits {
+        metric_series_max: 9,
+    });
+    let families = parse(&page.render(None, &local()));
+    for metric in METRICS {
+        let is_local = families.contains_key(metric.name);
+        assert_eq!(metric.join() != Join::Same, is_local, "{}", metric.name);
+        let is_sum = metric.join() == Join::Sum;
+        assert!(
+            !is_sum || is_local,
+            "{} counts every event once an instance",
+            metric.name
+        );
+    }
+}
+
 #[test]
 fn the_worst_series_are_kept_and_the_others_counted() {
     let families = parse(&page(&fixture::board(), 3));

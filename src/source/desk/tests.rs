@@ -367,6 +367,55 @@ fn a_known_partition_that_was_recreated_is_trouble() {
     assert_eq!((desk.lanes.len(), desk.lanes[0].trouble), (1, None));
 }
 
+/// What was read of the old topic is counted first; of the new one nothing is, and the record
+/// before the head shows that it is another.
+#[test]
+fn a_topic_that_was_made_again_while_it_was_read_is_compared() {
+    let (door, fold) = (shaped_door(10), Arc::<Mutex<Fold>>::default());
+    let (mut desk, common) = (desk(&door, 100), common(&door, &fold));
+    common.genesis(&chain(0), 0);
+    fold.lock().unwrap().fold(&door, 1);
+    let head = door.head(&chain(0)).unwrap();
+    desk.assigned(&Assigned {
+        chain: chain(0),
+        head,
+    });
+    let mut client = Client {
+        next: BTreeMap::new(),
+    };
+    client.deliver(&mut desk, 0, 0);
+    client.deliver(&mut desk, 0, 0);
+    desk.replaced("another");
+    assert!(!desk.lanes[0].is_doubted());
+    desk.replaced(TOPIC);
+    // of the new one, where the old one had got to
+    client.deliver(&mut desk, 0, 0);
+    assert_eq!(desk.lanes[0].writer.read(), 2);
+    desk.keep(&common, 0);
+    assert!(desk.lanes[0].is_doubted() && desk.lanes[0].is_open());
+    fold.lock().unwrap().fold(&door, 1);
+    desk.hear(door.take_fates(WRITER), &common);
+    desk.keep(&common, 0);
+    let lane = &desk.lanes[0];
+    assert_eq!(
+        (fold.lock().unwrap().records, lane.is_doubted()),
+        (2, false)
+    );
+    assert_eq!(
+        (lane.misplaced, lane.target(), lane.trouble),
+        (true, 1, None)
+    );
+    // without a record to compare there is nothing that would show it
+    let position = Head {
+        position: 7,
+        last_record: None,
+    };
+    door.set_head(&chain(0), position);
+    desk.replaced(TOPIC);
+    desk.keep(&common, 0);
+    assert_eq!(desk.lanes[0].trouble, Some(Trouble::Changed));
+}
+
 #[test]
 fn the_end_of_a_number_is_the_end_of_its_only_lane() {
     let door = shaped_door(10);

@@ -34,7 +34,7 @@ impl Lane {
                 } else {
                     pace.flush_ms
                 };
-                waited_ms(since) >= wait_ms || self.is_over(pace)
+                waited_ms(since) >= wait_ms || self.is_over(pace) || self.is_doubted()
             }
             None if self.at_end && !self.writer.is_busy() => self
                 .said_end_ms

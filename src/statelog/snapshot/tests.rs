@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use super::*;
-use crate::time::Length;
 
 fn open_in(dir: &Path, log: &str) -> Snapshots {
     let state = State {
@@ -20,11 +19,21 @@ fn open_in(dir: &Path, log: &str) -> Snapshots {
     open(&state, &kafka, log.to_owned()).unwrap()
 }
 
+/// One a minute for each position.
 fn write(snapshots: &mut Snapshots, position: u64) -> Written {
+    let minutes = i64::try_from(position).unwrap();
+    write_at(
+        snapshots,
+        position,
+        Timestamp::from_millis(minutes * 60_000),
+    )
+}
+
+fn write_at(snapshots: &mut Snapshots, position: u64, log_time: Timestamp) -> Written {
     let at = At {
         position,
         digest: [7; 32],
-        log_time: Timestamp::from_millis(1_000 + i64::try_from(position).unwrap()),
+        log_time,
     };
     snapshots
         .write(at, |writer| writer.block(|_| Ok(position)))
@@ -52,6 +61,21 @@ fn the_two_newest_are_kept_and_the_log_before_the_older_one_goes() {
     let read = |id, reader: &Reader<'_>| reader.read::<u64>(id);
     assert_eq!(snapshots.read(&newest, read).unwrap(), 30);
     assert!(positions(&open_in(dir.path(), "b")).is_empty());
+}
+
+/// Whoever reads on where it was half an interval ago finds the log there.
+#[test]
+fn snapshots_of_one_moment_do_not_trim_the_log_up_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut snapshots = open_in(dir.path(), "a");
+    snapshots.begin(None);
+    let mut write = |position: u64, second: i64| {
+        let log_time = Timestamp::from_millis(second * 1_000);
+        write_at(&mut snapshots, position, log_time).before
+    };
+    let before = [(10, 0), (11, 1), (20, 60), (21, 61), (22, 62), (30, 120)];
+    let before = before.map(|(position, second)| write(position, second));
+    assert_eq!(before, [None, None, Some(11), Some(11), None, Some(22)]);
 }
 
 /// A log that lost its end, or was begun anew, is shorter than what snapshots of the old one say:

@@ -202,7 +202,7 @@ ready() {
       alive "$id" || break
       sleep 0.05
     done
-    say "node $id did not start:"
+    say "node $id $(alive "$id" && echo "is there, but" || echo "has ended and") did not start:"
     tail -n 20 "$DIR/n$id/stdout.log" "$DIR/n$id/server.log" >&2
     return 1
   done
