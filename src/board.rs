@@ -80,12 +80,22 @@ pub struct ClosedWindow {
     pub judge: Option<Arc<Judge>>,
     /// The verdicts on its series; none where it is not to be judged, see [`alert::is_whole`].
     pub verdicts: Vec<Verdicts>,
-    /// Alerts that fired in windows of its length when it was made.
+    /// Whether it lies within what was counted, see [`alert::is_whole`].
+    pub whole: bool,
+    /// Alerts that fire in windows of its length.
     pub firing: Vec<Arc<Alert>>,
     /// Records that arrived in it were rejected: their share, over the model version's topics.
     pub rejected_share: f64,
     /// Whether it holds everything: closed, all panes kept, no chain left out.
     pub complete: bool,
+}
+
+/// What is said of a window beside its counts: it follows from the board alone, like all of it.
+#[derive(Debug, Clone)]
+struct Standing {
+    firing: Vec<Arc<Alert>>,
+    rejected_share: f64,
+    complete: bool,
 }
 
 impl ClosedWindow {
@@ -119,27 +129,77 @@ impl Board {
             let reference = model.references.judge();
             reference.is_some_and(|reference| Arc::ptr_eq(reference, &judge.reference))
         });
-        let judged = judge.filter(|_| alert::is_whole(model, &window));
+        let whole = alert::is_whole(model, &window);
+        let judged = judge.filter(|_| whole);
         let verdicts = judged.map_or_else(Vec::new, |judge| {
             judge.window(&window, &alert::hours_of(model, panes, &window, judge))
         });
+        let Standing {
+            firing,
+            rejected_share,
+            complete,
+        } = self.standing(model, panes, end);
         ClosedWindow {
-            rejected_share: self.rejected_share(model, window.start(), end),
-            complete: window.kept
-                && self.left_out.is_empty()
-                && self.watermark.is_some_and(|watermark| watermark >= end),
             layout: model.layout,
             references: model.references.clone(),
             judge: judge.cloned(),
             verdicts,
-            firing: self
-                .firing
-                .iter()
-                .filter(|alert| alert.key == model.key && alert.window == panes.window())
-                .cloned()
-                .collect(),
+            whole,
+            firing,
+            rejected_share,
+            complete,
             window,
             scores,
+        }
+    }
+
+    /// The window that ends at `end` once more: scored again where late rows came into it or it is
+    /// judged by something else, so that whoever has the same board has the same window, however
+    /// often there was a board on the way.
+    pub fn window_again(
+        &self,
+        old: &Arc<ClosedWindow>,
+        model: &ModelState,
+        panes: &Panes,
+        end: Timestamp,
+    ) -> Arc<ClosedWindow> {
+        let start = end - panes.window();
+        let rows: u64 = panes.range(start, end).map(|(_, pane)| pane.rows()).sum();
+        let judge = self.judges.get(&model.key);
+        let is_same = old.window.end == end
+            && old.window.rows + old.window.rows_elsewhere == rows
+            && old.window.kept == panes.reaches(start)
+            && old.whole == alert::is_whole(model, &old.window)
+            && old.layout == model.layout
+            && old.references.are(&model.references)
+            && old.judge.as_ref().map(Arc::as_ptr) == judge.map(Arc::as_ptr);
+        if !is_same {
+            return Arc::new(self.window(model, panes, end));
+        }
+        let standing = self.standing(model, panes, end);
+        let stands = old.complete == standing.complete
+            && old.rejected_share.to_bits() == standing.rejected_share.to_bits()
+            && (old.firing.iter().map(Arc::as_ptr)).eq(standing.firing.iter().map(Arc::as_ptr));
+        if stands {
+            return Arc::clone(old);
+        }
+        Arc::new(ClosedWindow {
+            firing: standing.firing,
+            rejected_share: standing.rejected_share,
+            complete: standing.complete,
+            ..(**old).clone()
+        })
+    }
+
+    fn standing(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> Standing {
+        let start = end - panes.window();
+        let is_own = |alert: &&Arc<Alert>| alert.key == model.key && alert.window == panes.window();
+        Standing {
+            firing: self.firing.iter().filter(is_own).cloned().collect(),
+            rejected_share: self.rejected_share(model, start, end),
+            complete: panes.reaches(start)
+                && self.left_out.is_empty()
+                && self.watermark.is_some_and(|watermark| watermark >= end),
         }
     }
 

@@ -180,8 +180,8 @@ impl Engine {
         }
     }
 
-    /// The last closed window of each length of each model version: scored again only where the
-    /// tick or the layout is another one.
+    /// The last closed window of each length of each model version: scored again only where it is
+    /// another one, or has other counts.
     fn rescore(
         &self,
         board: &Board,
@@ -192,15 +192,13 @@ impl Engine {
             let before = self.closed.get(key).map_or(&[][..], Vec::as_slice);
             let windows = model.windows.iter().map(|panes| {
                 let end = panes.last_tick(watermark);
-                let judge = board.judges.get(key);
-                let same = before.iter().find(|old| {
-                    old.window.length == panes.window()
-                        && old.window.end == end
-                        && old.layout == model.layout
-                        && old.references.are(&model.references)
-                        && old.judge.as_ref().map(Arc::as_ptr) == judge.map(Arc::as_ptr)
-                });
-                same.map_or_else(|| Arc::new(board.window(model, panes, end)), Arc::clone)
+                let old = before
+                    .iter()
+                    .find(|old| old.window.length == panes.window());
+                old.map_or_else(
+                    || Arc::new(board.window(model, panes, end)),
+                    |old| board.window_again(old, model, panes, end),
+                )
             });
             closed.insert(key.clone(), windows.collect());
         }

@@ -45,11 +45,11 @@ pub fn sentence(test: Test, subject: Subject<'_>, peers: &[&str]) -> String {
         Test::Location => location(subject),
         Test::Shape => format!(
             "`{name}` changed its shape in the last {length}: {}",
-            largest_change(subject)
+            largest_change(subject.layout, &subject.reference.counts, subject.cells)
         ),
         Test::Dist => format!(
             "`{name}` changed its mix in the last {length}: {}",
-            largest_change(subject)
+            largest_change(subject.layout, &subject.reference.counts, subject.cells)
         ),
         Test::Missing => missing(subject),
         Test::Invalid => format!(
@@ -219,23 +219,27 @@ fn range(subject: Subject<'_>) -> String {
     )
 }
 
-/// The displayed bin whose share changed most, and from what to what.
-fn largest_change(subject: Subject<'_>) -> String {
-    let now = score::displayed(subject.layout, subject.cells);
-    let then = score::displayed(subject.layout, &subject.reference.counts);
-    let Ok(distances) = stats::distances(&then, &now) else {
+/// The displayed bin that most of the PSI comes from, and what its share was and is.
+fn largest_change(layout: &SeriesLayout, counts: &[u64], cells: &[u64]) -> String {
+    let now = score::displayed(layout, cells);
+    let then = score::displayed(layout, counts);
+    let Ok(contributions) = stats::psi_contributions(&then, &now) else {
         return "there are no values".to_owned();
     };
-    let bin = distances.l_infinity_bin;
+    // not the bin that gained or lost most rows: a new category of few rows says more than a
+    // common one that gave them
+    let largest = (contributions.iter().enumerate()).max_by(|(_, a), (_, b)| a.total_cmp(b));
+    let bin = largest.map_or(0, |(bin, _)| bin);
     format!(
         "{} went from {} to {}",
-        bin_name(subject.layout, bin),
+        bin_name(layout, bin, cells),
         percent(share(&then, bin)),
         percent(share(&now, bin)),
     )
 }
 
-fn bin_name(layout: &SeriesLayout, bin: usize) -> String {
+/// What a displayed bin is called; of several cells in it, by the one that has most rows.
+fn bin_name(layout: &SeriesLayout, bin: usize, cells: &[u64]) -> String {
     if layout.kind() == Kind::Numeric {
         let edges = layout.display_edges();
         let (lower, upper) = (
@@ -251,10 +255,10 @@ fn bin_name(layout: &SeriesLayout, bin: usize) -> String {
             (None, None) => "everything".to_owned(),
         };
     }
-    let cell = layout
-        .display()
-        .iter()
-        .position(|of| usize::from(*of) == bin);
+    let of_bin = layout.display().iter().zip(cells).enumerate();
+    let of_bin = of_bin.filter(|(_, (of, _))| usize::from(**of) == bin);
+    let cell = of_bin.max_by_key(|(_, (_, count))| **count);
+    let cell = cell.map(|(cell, _)| cell);
     match cell.and_then(|cell| layout.cell(cell)) {
         Some(Cell::Category(Category::Text(text))) => format!("`{text}`"),
         Some(Cell::Category(Category::Hashed(hash))) => format!("category #{hash:016x}"),
@@ -317,6 +321,9 @@ fn number(x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decode::Value;
+    use crate::key::Role;
+    use crate::layout::{Bins, CategoryBins, CategoryHash};
 
     #[test]
     fn a_sigma_of_an_auc_is_that_of_a_normal_shift() {
@@ -350,6 +357,35 @@ mod tests {
             let text = of(rows, usual);
             assert!(text.starts_with(start), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_new_is_named_and_not_what_made_room_for_it() {
+        let hash = CategoryHash::new("country", false);
+        let seen = [("DE", 400), ("NL", 150), ("US", 450)];
+        let counts = seen
+            .map(|(text, count)| (hash.category(text), count))
+            .into();
+        let bins = Bins::Categorical(CategoryBins::from_reference(hash, counts));
+        let (role, kind) = (Role::Feature, Kind::Categorical);
+        let layout = SeriesLayout::new("country", role, kind, bins).unwrap();
+        let cells = |texts: &[(&str, u64)]| {
+            let mut cells = vec![0; layout.cells()];
+            for (text, count) in texts {
+                cells[layout.cell_of(Value::Text(text))] += count;
+            }
+            cells
+        };
+        let now = cells(&[("DE", 385), ("NL", 150), ("US", 455), ("XK", 10)]);
+        assert_eq!(
+            largest_change(&layout, &cells(&seen), &now),
+            "what the reference never saw went from 0 % to 1.0 %"
+        );
+        let now = cells(&[("DE", 300), ("NL", 150), ("US", 550)]);
+        assert_eq!(
+            largest_change(&layout, &cells(&seen), &now),
+            "`DE` went from 40 % to 30 %"
+        );
     }
 
     #[test]

@@ -82,8 +82,13 @@ impl Served {
     }
 
     fn serve_hour(&mut self, shift: f64) {
-        let (from, mut worker) = (hour(self.hours), self.log.worker(0));
         self.hours += 1;
+        self.serve_again(self.hours - 1, shift);
+    }
+
+    /// An hour of rows, late where it is not the last one.
+    fn serve_again(&mut self, at: u32, shift: f64) {
+        let (from, mut worker) = (hour(at), self.log.worker(0));
         for row in 0..ROWS {
             let at = from + Length::SECOND.times((row * 15).max(1));
             let fields = [(Role::Feature, "x", value(row, shift))];
@@ -113,6 +118,18 @@ impl Served {
 
     fn board(&self) -> Board {
         self.log.board()
+    }
+
+    /// A board with its closed windows, as readers get it.
+    fn published(&mut self) -> Arc<Board> {
+        let mut outputs = Vec::new();
+        let engine = &mut self.log.engine;
+        engine.handle(Input::End, &mut outputs).unwrap();
+        engine.handle(Input::Publish, &mut outputs).unwrap();
+        match outputs.pop() {
+            Some(Output::Board(board)) => board,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Another instance knows, said and wrote the same.
@@ -291,4 +308,33 @@ fn eight_days_of_live_traffic_say_more_than_an_accepted_day() {
     assert_eq!(judge.reference.header.role, ReferenceRole::Baseline);
     assert!(!judge.reference.blocks.is_empty());
     assert_eq!(judge.source(), Source::Live);
+}
+
+/// Late rows are in the last closed window, whether there was a board before them or not.
+#[test]
+fn a_board_says_the_same_however_often_there_was_one() {
+    let lived = |often: bool| {
+        let mut served = Served::new();
+        served.serve(30, 0.0);
+        for late in [29, 10, 3] {
+            if often {
+                served.published();
+            }
+            served.serve_again(late, 8.0);
+        }
+        let rows = |windows: &Vec<Arc<ClosedWindow>>| {
+            windows
+                .iter()
+                .map(|closed| closed.window.rows)
+                .collect::<Vec<_>>()
+        };
+        let board = served.published();
+        let counted: Vec<_> = board.closed.values().map(rows).collect();
+        (counted, format!("{:?}", board.closed))
+    };
+    let (rows, once) = lived(false);
+    assert_eq!(lived(true), (rows.clone(), once));
+    // a day and what came late of it
+    let day = u64::from(ROWS) * 24;
+    assert_eq!(rows.concat().last(), Some(&(day + 2 * u64::from(ROWS))));
 }

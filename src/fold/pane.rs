@@ -257,10 +257,11 @@ impl Panes {
         changed
     }
 
-    /// Packs the panes that ended a pane before the largest event time, or earlier: few rows are
-    /// as late as that.
+    /// Packs the panes that ended a quarter of a pane before the largest event time, or earlier:
+    /// few rows are as late as that.
     pub(super) fn settle(&mut self, last_event: Timestamp) {
-        let ended = last_event - self.pane.times(2);
+        let quarter = self.pane.divided_by(4).unwrap_or(self.pane);
+        let ended = last_event - self.pane - quarter;
         while let Some(start) = self.unpacked.first().filter(|start| **start <= ended) {
             let start = *start;
             self.unpacked.remove(&start);

@@ -77,7 +77,7 @@ fn command(life: &mut Life, day: u32, now: Timestamp) {
     let firing = life.log.engine.board().firing;
     let alert = firing
         .first()
-        .map_or_else(String::new, |alert| alert.id.to_string());
+        .map_or_else(|| "none".to_owned(), |alert| alert.id.to_string());
     let mute = Mute {
         id: format!("m{day}"),
         model: "m".to_owned(),
@@ -193,4 +193,44 @@ fn an_image_costs_what_changed() {
     // the root, the fold, a model version, hours that are young and one that was packed, and of
     // each window a chunk and what fell behind
     assert!(changed <= 9 && whole >= 30, "{changed} of {whole}");
+}
+
+/// The records of a log, with their times in milliseconds; the root of an image of what they come
+/// to; and its blocks.
+type Kept = (Vec<(i64, Vec<u8>)>, BlockId, Vec<(BlockId, Vec<u8>)>);
+
+/// What the first version of each format wrote is read by all that come after it.
+/// `DRIFTD_WRITE_STATE=1` writes it anew, for a format that has never left this house.
+#[test]
+fn what_an_older_driftd_wrote_is_read() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/state/1.zst");
+    if std::env::var_os("DRIFTD_WRITE_STATE").is_some() {
+        let life = life();
+        let (home, mut album) = (Home::default(), Album::default());
+        let root = home.write(&mut album, &life.log.engine);
+        let records = life.log.records.iter();
+        let records = records.map(|(at, record)| (at.as_millis(), record.to_bytes().unwrap()));
+        let blocks = home.blocks.into_inner().into_iter();
+        let mut kept: Kept = (records.collect(), root, blocks.collect());
+        kept.2.sort_unstable();
+        let bytes = rmp_serde::to_vec(&kept).unwrap();
+        std::fs::write(path, zstd::bulk::compress(&bytes, 19).unwrap()).unwrap();
+    }
+    let bytes = zstd::stream::decode_all(&*std::fs::read(path).unwrap()).unwrap();
+    let (records, root, blocks): Kept = rmp_serde::from_slice(&bytes).unwrap();
+    let home = Home::default();
+    home.blocks.borrow_mut().extend(blocks);
+    let mut read = home.read(root);
+    let mut folded = Engine::new(config());
+    for (position, (at, record)) in (0..).zip(records) {
+        let record = Record::from_bytes(&record).unwrap();
+        let entry = (Timestamp::from_millis(at), record);
+        feed(&mut folded, position, entry, &mut Vec::new());
+    }
+    assert_same(
+        &board(&mut read),
+        &board(&mut folded),
+        folded.fold().position,
+    );
+    assert_eq!(read.journal(), folded.journal());
 }
