@@ -88,7 +88,7 @@ pub async fn serve(
 
     let shared = Arc::new(Shared::new(config.limits));
     shared.set_journal(journal.clone());
-    shared.set_tokens(config.http.tokens.clone());
+    shared.set_tokens(config.http.tokens.clone(), config.http.open_reads);
     let (stopped, stopping) = watch::channel(false);
     let http = tokio::spawn(expose::serve(
         listener,

@@ -164,6 +164,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Who may read and who may give commands; `None` lets all read and nobody command.
     pub tokens: Option<Tokens>,
+    /// Whether all may read where there are tokens.
+    pub open_reads: bool,
 }
 
 /// Bounds of what is shown.

@@ -46,6 +46,9 @@ const PARTITIONS: i32 = 4;
 /// Rows of training data for each model version.
 const TRAINING_ROWS: u32 = 60_000;
 
+/// The token of the demo's operator: whoever runs it can try acknowledging and muting.
+const TOKEN: &str = "drift-demo-operator";
+
 /// How often events are made.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -109,7 +112,7 @@ pub async fn run(
     let (told, traffic) = (Arc::clone(&quiet), bootstrap.clone());
     let mut generator = None;
     let served = app::serve(config, clock, stop, |running: Running| {
-        story::point(&running);
+        story::point(&running, TOKEN);
         let teller = Narrator::new(running.shared, start);
         let produce = move || produce(&traffic, clock, start, teller, &told);
         generator = thread::Builder::new()
@@ -157,6 +160,12 @@ fn start_broker(ending: Receiver<()>) -> Result<(String, thread::JoinHandle<()>)
 
 /// The configuration: what `serve` takes, with everything in the demo's directory.
 fn configure(bootstrap: &str, dir: &Path, listen: Option<String>) -> Result<Config, DemoError> {
+    let tokens = dir.join("tokens");
+    let failed = |source| DemoError::Directory {
+        path: tokens.clone(),
+        source,
+    };
+    std::fs::write(&tokens, format!("operate demo {TOKEN}\n")).map_err(failed)?;
     let dir = dir.display();
     let settings = [
         ("DRIFTD__STATE__HOME", "embedded".to_owned()),
@@ -165,6 +174,8 @@ fn configure(bootstrap: &str, dir: &Path, listen: Option<String>) -> Result<Conf
         // or whoever looks at its metrics and dashboards would wait for ten minutes to see one
         ("DRIFTD__STATE__SNAPSHOT_INTERVAL", "30s".to_owned()),
         ("DRIFTD__REFERENCE__URL", format!("{dir}/references")),
+        ("DRIFTD__HTTP__TOKENS_FILE", tokens.display().to_string()),
+        ("DRIFTD__HTTP__READS", "all".to_owned()),
         ("DRIFTD__LOG__LEVEL", "warn".to_owned()),
     ];
     let overrides = Overrides {

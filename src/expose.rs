@@ -1,4 +1,5 @@
-//! The HTTP surface: metrics for Prometheus, JSON for programs, problem documents for mistakes.
+//! The HTTP surface: pages for people, metrics for Prometheus, JSON for programs, problem documents
+//! for mistakes.
 //!
 //! ```text
 //! fold --publish--> Shared (the current Arc<Board>) <--board-- request --spawn_blocking--> answer
@@ -10,17 +11,23 @@
 //! ```text
 //! auth      tokens: who may read, and who may give commands
 //! guard     connections, idle time, time per request, bytes of a request's head
-//! api       routes; what asks for more than a look runs on few threads beside the runtime's
+//! session   who signed in with a browser, and that a form is one of ours
+//! api       routes
+//! work      what asks for more than a look runs on few threads beside the runtime's
+//! order     commands, by JSON or by a form
 //! query     parameters: each known, each at most once, each said what is wrong with it
 //! find      model version, series, window and time on the board
 //! view      the shapes of answers (the only part that names serde)
-//! metrics   the page of Prometheus (the only part that names prometheus)
+//! page      the web view, of the same shapes (the only part that names maud)
+//! metrics   what Prometheus scrapes (the only part that names prometheus)
 //! problem   what is wrong and what to do, as RFC 9457 documents
 //! ```
 //!
 //! What is read, without side effects; model, version and series are percent-encoded:
 //!
 //! ```text
+//! /  /alerts  /alerts/{id}  /journal  /status
+//! /models/{model}/versions/{version}  /models/{model}/versions/{version}/series/{series}
 //! /metrics  /-/healthy  /-/ready
 //! /api/v1/models  /api/v1/alerts  /api/v1/mutes  /api/v1/journal  /api/v1/status
 //! /api/v1/models/{model}/versions/{version}/scores
@@ -62,9 +69,13 @@ mod auth;
 mod find;
 mod guard;
 pub mod metrics;
+mod order;
+mod page;
 mod problem;
 mod query;
+mod session;
 pub mod view;
+mod work;
 
 #[cfg(test)]
 mod fixture;
@@ -152,6 +163,10 @@ struct Local {
     journal: Journal,
     /// None where all may read and nobody may command.
     tokens: Option<Arc<Tokens>>,
+    /// Whether all may read where there are tokens.
+    open_reads: bool,
+    /// Whether this is served over TLS.
+    tls: bool,
     /// None until the state log is open.
     commands: Option<Commands>,
 }
@@ -188,6 +203,8 @@ impl Shared {
                 snapshots: Arc::new(|| (None, 0)),
                 journal: Journal::default(),
                 tokens: None,
+                open_reads: false,
+                tls: false,
                 commands: None,
             }),
             compute: Arc::new(Semaphore::new(COMPUTE_MAX)),
@@ -247,9 +264,12 @@ impl Shared {
         self.set_local(|local| local.journal = journal);
     }
 
-    /// Asks for these tokens from now on, or for none.
-    pub fn set_tokens(&self, tokens: Option<Tokens>) {
-        self.set_local(|local| local.tokens = tokens.map(Arc::new));
+    /// Asks for these tokens from now on, or for none; with `open_reads` only for commands.
+    pub fn set_tokens(&self, tokens: Option<Tokens>, open_reads: bool) {
+        self.set_local(|local| {
+            local.tokens = tokens.map(Arc::new);
+            local.open_reads = open_reads;
+        });
     }
 
     /// Says how to append commands to the state log; it must not wait.

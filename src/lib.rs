@@ -8,7 +8,7 @@
 //! Kafka records --source--> batches --decode--> rows --layout--> bins --tally--> Delta(chain,
 //! from, to)
 //!   --statelog--> fold --panes--> windows --score(reference, stats)--> Board
-//!   --expose--> /metrics  /api/v1
+//!   --expose--> pages  /metrics  /api/v1
 //! ```
 //!
 //! - [`app`] is the wiring: every thread and channel, once. [`cli`], [`config`], [`telemetry`] and

@@ -194,6 +194,7 @@ const CONFINED: &[(&str, &[&str])] = &[
         ],
     ),
     ("prometheus", &["expose/metrics", "telemetry"]),
+    ("maud", &["expose/page"]),
     ("serde", FORMS),
     ("rmp_serde", &["image"]),
     ("serde_json", FORMATS),

@@ -111,6 +111,7 @@ impl Checker {
             http: Http {
                 listen: self.listen(&raw.http.listen),
                 tokens: raw.http.tokens_file.and_then(|file| self.tokens(&file)),
+                open_reads: raw.http.reads == "all",
             },
             limits: SurfaceLimits {
                 metric_series_max: raw.limits.metric_series_max,

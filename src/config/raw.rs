@@ -134,7 +134,7 @@ tables! {
         alerts: Alerts = Section(Alerts::KEYS), Required;
         /// Which models are monitored.
         models: Models = Section(Models::KEYS), Required;
-        /// The HTTP surface: metrics, API, health.
+        /// The HTTP surface: pages, metrics, API, health.
         http: Http = Section(Http::KEYS), Required;
         /// Bounds on what the data may make driftd hold and show.
         limits: Limits = Section(Limits::KEYS), Required;
@@ -337,9 +337,12 @@ tables! {
         /// The address to listen at; port 0 takes a free one and the log says which.
         listen: String = Text, Is("127.0.0.1:9464");
         /// A file of tokens, a line `ROLE NAME TOKEN` each: role `read` or `operate`, the name of
-        /// who has it, and at least 16 characters. With it, reading needs a token too. Without it,
-        /// all can read and nobody can acknowledge, mute or accept a baseline.
+        /// who has it, and at least 16 characters. With it, reading needs a token too, see `reads`.
+        /// Without it, all can read and nobody can acknowledge, mute or accept a baseline.
         tokens_file: Option<String> = Text, Unset;
+        /// Who may read where there are tokens: whoever has a `token`, or `all`; then only commands
+        /// need one.
+        reads: String = Choice(&["token", "all"]), Is("token");
     }
 
     /// Bounds on what the data may make driftd hold and show.

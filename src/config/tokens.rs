@@ -7,10 +7,11 @@
 //! ```
 //!
 //! Of a token only its SHA-256 is kept, so nothing can print one, and comparing two of them takes
-//! the same time wherever they differ.
+//! the same time wherever they differ. What is signed in somebody's name is signed with that.
 
 use std::fmt;
 
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -54,6 +55,19 @@ impl fmt::Debug for Token {
     }
 }
 
+impl Token {
+    /// The HMAC-SHA256 of texts under this token: what only its holder and driftd can make.
+    pub fn sign(&self, texts: &[&str]) -> [u8; 32] {
+        let mut mac = keyed(&self.digest);
+        for text in texts {
+            // with their lengths, or the end of one could be the beginning of the next
+            mac.update(&text.len().to_le_bytes());
+            mac.update(text.as_bytes());
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
 /// All tokens; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tokens(Vec<Token>);
@@ -86,6 +100,11 @@ impl Tokens {
         } else {
             Err(wrong)
         }
+    }
+
+    /// All of them, in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Token> {
+        self.0.iter()
     }
 
     /// The token that somebody presents. All are compared, whichever it is.
@@ -125,6 +144,11 @@ fn token(line: &str) -> Result<Token, String> {
     Ok(Token { role, name, digest })
 }
 
+#[expect(clippy::expect_used, reason = "an HMAC takes a key of any length")]
+fn keyed(key: &[u8]) -> Hmac<Sha256> {
+    Hmac::new_from_slice(key).expect("a key of any length will do")
+}
+
 fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token).into()
 }
@@ -160,6 +184,18 @@ mod tests {
             shown.contains("grafana") && !shown.contains("abcdef"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn what_is_signed_depends_on_the_token_and_on_each_text() {
+        let tokens = Tokens::parse(FILE).unwrap();
+        let (one, other) = (tokens.iter().next().unwrap(), tokens.iter().nth(1).unwrap());
+        let signed = one.sign(&["ab", "c"]);
+        assert_eq!(signed, one.sign(&["ab", "c"]));
+        for texts in [&["a", "bc"][..], &["abc"], &["ab", "c", ""], &["ab"]] {
+            assert_ne!(signed, one.sign(texts), "{texts:?}");
+        }
+        assert_ne!(signed, other.sign(&["ab", "c"]));
     }
 
     #[test]

@@ -24,8 +24,9 @@ pub(super) fn introduce() {
 }
 
 /// Where to look.
-pub(super) fn point(running: &Running) {
+pub(super) fn point(running: &Running, token: &str) {
     let at = running.listen;
+    say(&format!("  web view   http://{at}/"));
     say(&format!("  metrics    http://{at}/metrics"));
     say(&format!("  alerts     http://{at}/api/v1/alerts"));
     say(&format!("  models     http://{at}/api/v1/models"));
@@ -34,6 +35,9 @@ pub(super) fn point(running: &Running) {
     ));
     say(&format!(
         "  one series http://{at}/api/v1/models/fraud/versions/7/series/amount?window=1h"
+    ));
+    say(&format!(
+        "To acknowledge, mute or accept, sign in with the token {token}"
     ));
     say("Ctrl-C ends the demo and removes all it made.");
     say("");

@@ -4,8 +4,7 @@
 //! path and parameters --query--> checked --find--> a place on the board --view--> JSON
 //! ```
 //!
-//! Health is answered at once. Everything that adds up or renders runs on a blocking thread, on
-//! `COMPUTE_MAX` of them at most, with the board of the moment at which it began.
+//! Health is answered at once, all else where [`crate::expose::work`] has room for it.
 
 use std::sync::Arc;
 
@@ -13,20 +12,17 @@ use axum::Json;
 use axum::Router;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::{task, time};
-use tracing::error;
 
-use crate::board::Board;
 use crate::expose::find::{self, Default, Ends};
 use crate::expose::problem::Problem;
 use crate::expose::query::{Params, path_of};
 use crate::expose::view::{self, AlertsAsked, HistoryAsked, ScoresAsked};
-use crate::expose::{COMPUTE_WAIT_MAX, Shared, auth, guard, metrics};
+use crate::expose::work::{Answer, blocking, compute, folded, room};
+use crate::expose::{Shared, auth, guard, metrics, page};
 use crate::reference::{ReferenceRole, artifact};
 use crate::time::{Length, Timestamp};
 
@@ -35,17 +31,20 @@ mod orders;
 /// The media type of an artifact, which is an Arrow file.
 const ARTIFACT_TYPE: &str = "application/vnd.apache.arrow.file";
 
+/// What is answered at which path, for programs; tests hold it against the answers.
+const OPENAPI: &str = include_str!("api/openapi.json");
+
 type Pairs = Query<Vec<(String, String)>>;
-type Answer = Result<Response, Problem>;
 type Version = Result<Path<(String, String)>, PathRejection>;
 type Series = Result<Path<(String, String, String)>, PathRejection>;
 
 /// All paths.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/metrics", get(page))
+        .route("/metrics", get(scrape))
         .route("/-/healthy", get(healthy))
         .route("/-/ready", get(ready))
+        .route("/api/v1/openapi.json", get(openapi))
         .route("/api/v1/models", get(models))
         .route(
             "/api/v1/models/{model}/versions/{version}/scores",
@@ -73,6 +72,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/mutes/{id}", delete(orders::unmute))
         .route("/api/v1/journal", get(journal))
         .route("/api/v1/status", get(status))
+        .merge(page::router())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(
@@ -83,8 +83,14 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-async fn unknown_path(uri: Uri) -> Problem {
-    Problem::UnknownPath(uri.path().to_owned())
+async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response {
+    let problem = Problem::UnknownPath(uri.path().to_owned());
+    let accepted = headers.get(header::ACCEPT);
+    let browser = accepted.and_then(|kinds| kinds.to_str().ok());
+    if browser.is_some_and(|kinds| kinds.contains("text/html")) {
+        return page::failure(&problem);
+    }
+    problem.into_response()
 }
 
 async fn wrong_method(method: Method) -> Problem {
@@ -99,7 +105,12 @@ async fn ready(State(shared): State<Arc<Shared>>) -> Result<&'static str, Proble
     folded(&shared).map(|_board| "driftd is ready\n")
 }
 
-async fn page(State(shared): State<Arc<Shared>>) -> Answer {
+async fn openapi() -> Response {
+    let kind = HeaderValue::from_static("application/json");
+    ([(header::CONTENT_TYPE, kind)], OPENAPI).into_response()
+}
+
+async fn scrape(State(shared): State<Arc<Shared>>) -> Answer {
     let mut page = Arc::clone(&shared.page).lock_owned().await;
     // not before it is this one's turn: counters must not go back from one scrape to the next
     let board = shared.board().filter(|board| board.ready);
@@ -287,48 +298,6 @@ async fn journal(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answ
         Ok(([kind], view::journal(&page)).into_response())
     })
     .await
-}
-
-/// The board, once the state log is folded.
-fn folded(shared: &Shared) -> Result<Arc<Board>, Problem> {
-    let board = shared.board();
-    let position = board.as_ref().map(|board| board.position);
-    board
-        .filter(|board| board.ready)
-        .ok_or(Problem::NotReady(position))
-}
-
-/// Room to compute in, or that there is none for a while.
-async fn room(shared: &Shared) -> Result<OwnedSemaphorePermit, Problem> {
-    let permit = Arc::clone(&shared.compute).acquire_owned();
-    match time::timeout(COMPUTE_WAIT_MAX, permit).await {
-        Ok(Ok(permit)) => Ok(permit),
-        Ok(Err(_)) | Err(_) => Err(Problem::Busy),
-    }
-}
-
-/// Computes an answer from the current board.
-async fn compute(shared: &Shared, work: impl FnOnce(&Board) -> Answer + Send + 'static) -> Answer {
-    // not before there is room: what waits must not hold an old board
-    folded(shared)?;
-    let permit = room(shared).await?;
-    let board = folded(shared)?;
-    blocking(move || {
-        // given back when the work ends, also where the request has long been given up
-        let _held = permit;
-        work(&board)
-    })
-    .await
-}
-
-/// Runs `work` beside the threads that serve; a panic in it is told to this client only.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    task::spawn_blocking(work).await.unwrap_or_else(|panicked| {
-        error!(error = %panicked, "request failed");
-        Err(Problem::Fault)
-    })
 }
 
 #[cfg(test)]

@@ -38,6 +38,9 @@ const URI_BYTES_MAX: usize = 8 * 1024;
 /// The most bytes of all header fields; more are answered with 431.
 const HEADERS_BYTES_MAX: usize = 32 * 1024;
 
+/// What browsers may do with an answer that is no page: nothing.
+const BARE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
 /// A listener that takes no more than [`CONNECTIONS_MAX`] connections.
 #[derive(Debug)]
 pub(super) struct Listener {
@@ -173,10 +176,19 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // names are data from strangers: nothing here is ever to be taken for a page or a script
+    // names are data from strangers: nothing here is ever to be taken for something else
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
+    // not `no-referrer`: browsers would name no origin in forms
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    );
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // pages bring a policy of their own, all else is not for browsers to run
+    let policy = headers.entry(header::CONTENT_SECURITY_POLICY);
+    policy.or_insert(HeaderValue::from_static(BARE_POLICY));
     response
 }

@@ -110,6 +110,13 @@ pub(super) enum Problem {
          `operate NAME TOKEN`"
     )]
     NoTokensFile,
+    #[error(
+        "the form was not sent from a page of this session; open the page again, and send it from \
+         there"
+    )]
+    ForeignForm,
+    #[error("a form is `application/x-www-form-urlencoded`")]
+    FormType,
     #[error("{0}; the command has no effect, come back soon")]
     NotAppended(AppendError),
     #[error("driftd has a fault; see its log")]
@@ -138,6 +145,16 @@ impl Problem {
             asked,
             known,
         }
+    }
+
+    /// The status of the answer.
+    pub(super) const fn status(&self) -> StatusCode {
+        self.class().0
+    }
+
+    /// What it is, in few words.
+    pub(super) const fn title(&self) -> &'static str {
+        self.class().2
     }
 
     /// Status, the end of the type, and the title.
@@ -189,6 +206,12 @@ impl Problem {
             Self::WrongToken => (StatusCode::UNAUTHORIZED, "wrong-token", "Wrong token"),
             Self::ReadOnly(_) => (StatusCode::FORBIDDEN, "read-only", "Not allowed"),
             Self::NoTokensFile => (StatusCode::FORBIDDEN, "no-tokens-file", "Not allowed"),
+            Self::ForeignForm => (StatusCode::FORBIDDEN, "foreign-form", "Not our form"),
+            Self::FormType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "media-type",
+                "Not a form",
+            ),
             Self::NotAppended(_) => (later, "not-appended", "Not appended"),
             Self::Fault => (StatusCode::INTERNAL_SERVER_ERROR, "fault", "Internal fault"),
         }

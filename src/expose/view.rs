@@ -16,7 +16,6 @@ use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
 
-use self::alerts::{StateView, TestView};
 use crate::board::ClosedWindow;
 use crate::fold::model::ModelState;
 use crate::key::Role;
@@ -36,14 +35,19 @@ mod scores;
 mod series;
 mod status;
 
-pub(super) use self::alerts::{AlertsAsked, alerts};
-pub(super) use self::commands::{BaselineAsked, MuteAsked, Reason, body, command, mutes, time};
-pub(super) use self::history::{HistoryAsked, history};
-pub(super) use self::journal::journal;
-pub(super) use self::models::models;
-pub(super) use self::scores::{ScoresAsked, Sort, scores};
-pub(super) use self::series::{reference, series};
-pub(super) use self::status::status;
+pub(super) use self::alerts::{
+    AlertView, AlertsAsked, AlertsPage, StateView, TestView, alert, alerts,
+};
+pub(super) use self::bins::Bin;
+pub(super) use self::commands::{
+    BaselineAsked, MuteAsked, MuteView, Reason, body, command, mutes, time,
+};
+pub(super) use self::history::{HistoryAsked, HistoryView, Point, history};
+pub(super) use self::journal::{EntryView, entries, journal};
+pub(super) use self::models::{ModelView, ModelsPage, Start, model, models, starts};
+pub(super) use self::scores::{ScoresAsked, ScoresPage, Sort, scores};
+pub(super) use self::series::{SeriesView, reference, series};
+pub(super) use self::status::{ChainView, LocalView, StatusView, TopicView, status};
 
 /// A value that is shown as people write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +72,9 @@ pub(super) struct Problem {
 /// A window: event times in `[start, end)`.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct WindowView {
-    start: Text<Timestamp>,
-    end: Text<Timestamp>,
-    length: Text<Length>,
+    pub(super) start: Text<Timestamp>,
+    pub(super) end: Text<Timestamp>,
+    pub(super) length: Text<Length>,
 }
 
 impl WindowView {
@@ -87,12 +91,12 @@ impl WindowView {
 /// What a series is compared with.
 #[derive(Debug, Clone, Serialize)]
 pub struct ReferenceView {
-    role: &'static str,
-    digest: String,
-    rows: u64,
+    pub(super) role: &'static str,
+    pub(super) digest: String,
+    pub(super) rows: u64,
     /// Whether it was learned from live rows; left out where it was not.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    learned: bool,
+    pub(super) learned: bool,
 }
 
 impl ReferenceView {
@@ -108,21 +112,21 @@ impl ReferenceView {
 
 /// What the scores are to be judged by besides the number of rows.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct Validity {
+pub(super) struct Validity {
     /// Rows of the window that were late against their record's timestamp.
-    late: u64,
+    pub(super) late: u64,
     /// The share of the records of the window that were rejected.
-    rejected_share: f64,
+    pub(super) rejected_share: f64,
     /// Whether the window is closed, all of it is kept, and no partition was left out.
-    complete: bool,
+    pub(super) complete: bool,
 }
 
 /// Bounds of the two-sample Kolmogorov-Smirnov distance, and its p-value.
 #[derive(Debug, Clone, Copy, Serialize)]
-struct KsView {
-    lo: f64,
-    hi: f64,
-    p: f64,
+pub(super) struct KsView {
+    pub(super) lo: f64,
+    pub(super) hi: f64,
+    pub(super) p: f64,
 }
 
 impl KsView {
@@ -137,19 +141,19 @@ impl KsView {
 
 /// The scores of a series; those that do not exist for its kind are absent.
 #[derive(Debug, Clone, Serialize)]
-struct ScoresView {
-    psi: f64,
-    psi_adjusted: f64,
-    psi_ci: (f64, f64),
+pub(super) struct ScoresView {
+    pub(super) psi: f64,
+    pub(super) psi_adjusted: f64,
+    pub(super) psi_ci: (f64, f64),
     #[serde(skip_serializing_if = "Option::is_none")]
-    ks: Option<KsView>,
-    js_distance_bits: f64,
+    pub(super) ks: Option<KsView>,
+    pub(super) js_distance_bits: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    wasserstein_sigma: Option<f64>,
+    pub(super) wasserstein_sigma: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    auc: Option<f64>,
-    l_infinity: f64,
-    hellinger: f64,
+    pub(super) auc: Option<f64>,
+    pub(super) l_infinity: f64,
+    pub(super) hellinger: f64,
 }
 
 impl ScoresView {
@@ -177,35 +181,35 @@ pub(super) fn shown(psi_adjusted: f64) -> f64 {
 /// One series of a window against one reference, or without any.
 #[derive(Debug, Clone, Serialize)]
 pub struct ScoredSeries<'a> {
-    model: &'a str,
-    version: &'a str,
-    series: &'a str,
-    role: &'static str,
-    kind: &'static str,
-    window: WindowView,
-    rows: u64,
-    missing: u64,
-    invalid: u64,
+    pub(super) model: &'a str,
+    pub(super) version: &'a str,
+    pub(super) series: &'a str,
+    pub(super) role: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) window: WindowView,
+    pub(super) rows: u64,
+    pub(super) missing: u64,
+    pub(super) invalid: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    novel: Option<u64>,
+    pub(super) novel: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<ReferenceView>,
+    pub(super) reference: Option<ReferenceView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    scores: Option<ScoresView>,
+    pub(super) scores: Option<ScoresView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    insufficient: Option<&'static str>,
+    pub(super) insufficient: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    tests: Vec<TestView>,
+    pub(super) tests: Vec<TestView>,
     /// Of the reference that alerts are judged against.
     #[serde(skip_serializing_if = "Option::is_none")]
-    alert: Option<StateView>,
-    validity: Validity,
+    pub(super) alert: Option<StateView>,
+    pub(super) validity: Validity,
     /// What lists are ordered by; the shape has the shown value.
     #[serde(skip)]
-    psi_adjusted: Option<f64>,
+    pub(super) psi_adjusted: Option<f64>,
     /// `importance sqrt(psi_adjusted)`.
     #[serde(skip)]
-    impact: Option<f64>,
+    pub(super) impact: Option<f64>,
 }
 
 impl<'a> ScoredSeries<'a> {
@@ -310,6 +314,16 @@ impl<'a> ScoredSeries<'a> {
             invalid,
             ..self
         }
+    }
+
+    /// Its name.
+    pub(super) const fn name(&self) -> &'a str {
+        self.series
+    }
+
+    /// Whether its name has a part, in lower case, whatever the case there.
+    pub(super) fn is_called(&self, part: &str) -> bool {
+        self.series.to_lowercase().contains(part)
     }
 
     fn reference_name(&self) -> &'static str {

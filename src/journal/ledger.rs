@@ -269,6 +269,11 @@ impl Ledger {
         self.newest.lines.front().map(|line| line.seq)
     }
 
+    /// The number of the last entry that is known.
+    pub fn newest(&self) -> Option<u64> {
+        self.newest.lines.back().map(|line| line.seq)
+    }
+
     /// The last entry stored.
     pub const fn end(&self) -> Chain {
         self.stored.chain

@@ -123,6 +123,11 @@ impl Journal {
         }
     }
 
+    /// The number of the newest entry.
+    pub fn newest(&self) -> Option<u64> {
+        lock(&self.0.ledger).newest()
+    }
+
     /// How it does.
     pub fn standing(&self) -> Standing {
         let ledger = lock(&self.0.ledger);

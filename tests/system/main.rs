@@ -2,8 +2,8 @@
 //!
 //! `bash tests/system/kafka/kafka.sh fetch` gets Kafka's jars once; then `cargo test --test system`
 //! starts one broker on loopback for all tests, and the broker goes when the tests end, however
-//! they end. Each test has its own topics, its own state log and its own daemon. Two tests need
-//! Prometheus and Alertmanager, which they start themselves.
+//! they end. Each test has its own topics, its own state log and its own daemon. Some tests need
+//! Prometheus, Alertmanager or Chromium with its driver, which they start themselves.
 //!
 //! - `exact`: ten months of flights give the numbers of `tests/data/flights/truth.json`, with each
 //!   home of the state log, and also when the daemon is killed on the way.
@@ -16,6 +16,7 @@
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.
 //! - `dashboards`: every panel shows something of the demo, in a real Prometheus.
 //! - `pages`: a drift is one page with its end, through a real Prometheus and Alertmanager.
+//! - `walk`: somebody who was paged clicks through the web view of the demo, in a real Chromium.
 //! - `formats`: the same rows give the same reference, whatever file they come from.
 
 #![expect(
@@ -25,6 +26,7 @@
     reason = "a test stops at its first surprise"
 )]
 
+mod browser;
 mod driftd;
 mod flights;
 mod http;
@@ -46,3 +48,4 @@ mod refusals;
 mod snapshots;
 mod source;
 mod transport;
+mod walk;

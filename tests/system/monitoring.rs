@@ -44,8 +44,24 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a command in a directory of its own, in which `files` are.
+    /// Starts a command in a directory of its own, in which `files` are, and waits until it is
+    /// ready.
     pub(crate) fn start(
+        prefix: &str,
+        program: &str,
+        files: &[(&str, &str)],
+        arguments: impl FnOnce(SocketAddr, &Path) -> Vec<String>,
+    ) -> Self {
+        let mut process = Self::launch(prefix, program, files, arguments);
+        process.until("it is ready", |process| {
+            let ready = http::get(process.address, "/-/ready").ok()?;
+            (ready.status == 200).then_some(())
+        });
+        process
+    }
+
+    /// Starts a command in a directory of its own, in which `files` are.
+    pub(crate) fn launch(
         prefix: &str,
         program: &str,
         files: &[(&str, &str)],
@@ -64,16 +80,11 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{program} does not start: {error}"));
         fs::write(dir.path().join("pid"), child.id().to_string()).expect("it can be written");
-        let mut process = Self {
+        Self {
             address,
             dir,
             child,
-        };
-        process.until("it is ready", |process| {
-            let ready = http::get(process.address, "/-/ready").ok()?;
-            (ready.status == 200).then_some(())
-        });
-        process
+        }
     }
 
     /// Waits for something of a running process.

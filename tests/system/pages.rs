@@ -134,7 +134,7 @@ fn check_page(page: &Page) {
         .parse()
         .expect("the size is a number");
     assert!(psi > 0.25, "{description}");
-    let path = "/api/v1/models/fraud/versions/7/series/amount?window=1h";
+    let path = "/models/fraud/versions/7/series/amount?window=1h";
     assert_eq!(says("path"), path);
     assert!(says("runbook_url").ends_with("/deploy/runbooks/DriftdDrift.md"));
 }

@@ -10,6 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::OPENAPI;
 use crate::board::Board;
 use crate::config::SurfaceLimits;
 use crate::expose::fixture::{self, HOSTILE, Log};
@@ -20,7 +21,9 @@ use crate::journal::ledger::NEWEST_MAX;
 use crate::journal::{self, Chain, Journal, Line};
 use crate::reference::artifact;
 
+mod openapi;
 mod orders;
+mod pages;
 
 /// A server with a runtime of its own.
 struct Server {

@@ -16,17 +16,17 @@ use crate::time::{Length, Timestamp};
 
 /// One test of a series.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct TestView {
-    name: &'static str,
-    statistic: f64,
-    df: usize,
+pub(in crate::expose) struct TestView {
+    pub(in crate::expose) name: &'static str,
+    pub(in crate::expose) statistic: f64,
+    pub(in crate::expose) df: usize,
     /// A lower bound where it is above the level at which alerts are over.
-    p: f64,
-    alpha: f64,
+    pub(in crate::expose) p: f64,
+    pub(in crate::expose) alpha: f64,
     /// The PSI of the test's own cells; only where p is small.
     #[serde(skip_serializing_if = "Option::is_none")]
-    psi: Option<f64>,
-    verdict: &'static str,
+    pub(in crate::expose) psi: Option<f64>,
+    pub(in crate::expose) verdict: &'static str,
 }
 
 impl TestView {
@@ -45,12 +45,12 @@ impl TestView {
 
 /// Where the alerts of a series in windows of one length stand.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct StateView {
-    state: &'static str,
+pub(in crate::expose) struct StateView {
+    pub(in crate::expose) state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    since: Option<Text<Timestamp>>,
+    pub(in crate::expose) since: Option<Text<Timestamp>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    severity: Option<&'static str>,
+    pub(in crate::expose) severity: Option<&'static str>,
 }
 
 /// The tests of a scored series; none against a reference that alerts are not judged by.
@@ -118,46 +118,46 @@ pub(in crate::expose) struct AlertsAsked {
 /// A page of alerts.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct AlertsPage<'a> {
-    alerts: Vec<AlertView<'a>>,
+    pub(in crate::expose) alerts: Vec<AlertView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<&'a str>,
+    pub(in crate::expose) next: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
-struct AlertView<'a> {
-    id: &'a str,
-    model: &'a str,
-    version: &'a str,
-    series: &'a str,
-    window: Text<Length>,
-    test: &'static str,
+pub(in crate::expose) struct AlertView<'a> {
+    pub(in crate::expose) id: &'a str,
+    pub(in crate::expose) model: &'a str,
+    pub(in crate::expose) version: &'a str,
+    pub(in crate::expose) series: &'a str,
+    pub(in crate::expose) window: Text<Length>,
+    pub(in crate::expose) test: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<&'static str>,
-    state: &'static str,
-    severity: &'static str,
-    since: Text<Timestamp>,
+    pub(in crate::expose) reference: Option<&'static str>,
+    pub(in crate::expose) state: &'static str,
+    pub(in crate::expose) severity: &'static str,
+    pub(in crate::expose) since: Text<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    resolved: Option<Text<Timestamp>>,
-    p: f64,
-    alpha: f64,
-    psi: f64,
-    sentence: &'a str,
+    pub(in crate::expose) resolved: Option<Text<Timestamp>>,
+    pub(in crate::expose) p: f64,
+    pub(in crate::expose) alpha: f64,
+    pub(in crate::expose) psi: f64,
+    pub(in crate::expose) sentence: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    moved_too: Vec<&'a str>,
+    pub(in crate::expose) moved_too: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    acknowledged: Option<HandView<'a>>,
+    pub(in crate::expose) acknowledged: Option<HandView<'a>>,
     /// Whether it fires and does not page; left out where it is not so.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    muted: bool,
+    pub(in crate::expose) muted: bool,
 }
 
 /// By whose hand.
 #[derive(Debug, Serialize)]
-struct HandView<'a> {
-    actor: &'a str,
+pub(in crate::expose) struct HandView<'a> {
+    pub(in crate::expose) actor: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
-    reason: &'a str,
-    at: Text<Timestamp>,
+    pub(in crate::expose) reason: &'a str,
+    pub(in crate::expose) at: Text<Timestamp>,
 }
 
 impl<'a> HandView<'a> {
@@ -197,6 +197,13 @@ impl<'a> AlertView<'a> {
             muted: alert.resolved.is_none() && board.muted.contains(&alert.id),
         }
     }
+}
+
+/// One alert, that fires or is one of the last that did.
+pub(in crate::expose) fn alert<'a>(board: &'a Board, id: &str) -> Option<AlertView<'a>> {
+    let mut all = board.firing.iter().chain(&board.resolved);
+    let found = all.find(|alert| *alert.id == *id)?;
+    Some(AlertView::of(found, board))
 }
 
 /// Alerts: those that fire, the worst and then the longest first; then those that fired, the last

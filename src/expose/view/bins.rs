@@ -22,28 +22,28 @@ use crate::stats;
 
 /// One bin.
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Bin<'a> {
+pub(in crate::expose) struct Bin<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    lower: Option<f64>,
+    pub(in crate::expose) lower: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    upper: Option<f64>,
+    pub(in crate::expose) upper: Option<f64>,
     #[serde(skip_serializing_if = "is_false")]
-    point: bool,
+    pub(in crate::expose) point: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    category: Option<&'a str>,
+    pub(in crate::expose) category: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    category_hash: Option<String>,
+    pub(in crate::expose) category_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    special: Option<&'static str>,
+    pub(in crate::expose) special: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<u64>,
-    count: u64,
+    pub(in crate::expose) reference: Option<u64>,
+    pub(in crate::expose) count: u64,
     /// What the bin adds to PSI.
     #[serde(skip_serializing_if = "Option::is_none")]
-    contribution: Option<f64>,
+    pub(in crate::expose) contribution: Option<f64>,
     /// Whether its share differs most from that of the reference: L-infinity is its difference.
     #[serde(skip_serializing_if = "is_false")]
-    largest: bool,
+    pub(in crate::expose) largest: bool,
 }
 
 impl<'a> Bin<'a> {

@@ -119,21 +119,21 @@ pub(in crate::expose) fn command(command: &Command) -> CommandView<'_> {
 /// The mutes in force.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct MutesView<'a> {
-    mutes: Vec<MuteView<'a>>,
+    pub(in crate::expose) mutes: Vec<MuteView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct MuteView<'a> {
-    id: &'a str,
-    model: &'a str,
+pub(in crate::expose) struct MuteView<'a> {
+    pub(in crate::expose) id: &'a str,
+    pub(in crate::expose) model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    version: Option<&'a str>,
+    pub(in crate::expose) version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    series: Option<&'a str>,
-    until: Text<Timestamp>,
-    actor: &'a str,
-    reason: &'a str,
-    at: Text<Timestamp>,
+    pub(in crate::expose) series: Option<&'a str>,
+    pub(in crate::expose) until: Text<Timestamp>,
+    pub(in crate::expose) actor: &'a str,
+    pub(in crate::expose) reason: &'a str,
+    pub(in crate::expose) at: Text<Timestamp>,
 }
 
 impl<'a> MuteView<'a> {

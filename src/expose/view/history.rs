@@ -35,44 +35,44 @@ pub(in crate::expose) struct HistoryAsked<'a> {
 /// A series over time.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct HistoryView<'a> {
-    model: &'a str,
-    version: &'a str,
-    series: &'a str,
-    role: &'static str,
-    kind: &'static str,
-    window: Text<Length>,
-    step: Text<Length>,
+    pub(in crate::expose) model: &'a str,
+    pub(in crate::expose) version: &'a str,
+    pub(in crate::expose) series: &'a str,
+    pub(in crate::expose) role: &'static str,
+    pub(in crate::expose) kind: &'static str,
+    pub(in crate::expose) window: Text<Length>,
+    pub(in crate::expose) step: Text<Length>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<ReferenceView>,
-    history: Vec<Point>,
+    pub(in crate::expose) reference: Option<ReferenceView>,
+    pub(in crate::expose) history: Vec<Point>,
 }
 
 /// One window of it.
 #[derive(Debug, Default, Serialize)]
-struct Point {
-    end: Text<Timestamp>,
-    rows: u64,
+pub(in crate::expose) struct Point {
+    pub(in crate::expose) end: Text<Timestamp>,
+    pub(in crate::expose) rows: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    missing_ratio: Option<f64>,
+    pub(in crate::expose) missing_ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    invalid_ratio: Option<f64>,
+    pub(in crate::expose) invalid_ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    novel_ratio: Option<f64>,
+    pub(in crate::expose) novel_ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    psi: Option<f64>,
+    pub(in crate::expose) psi: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    psi_adjusted: Option<f64>,
+    pub(in crate::expose) psi_adjusted: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    ks: Option<KsView>,
+    pub(in crate::expose) ks: Option<KsView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    js_distance_bits: Option<f64>,
+    pub(in crate::expose) js_distance_bits: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    wasserstein_sigma: Option<f64>,
+    pub(in crate::expose) wasserstein_sigma: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    auc: Option<f64>,
+    pub(in crate::expose) auc: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    insufficient: Option<&'static str>,
-    complete: bool,
+    pub(in crate::expose) insufficient: Option<&'static str>,
+    pub(in crate::expose) complete: bool,
 }
 
 /// The windows of a series that end at `ticks`; `None` where no pane knows the series.

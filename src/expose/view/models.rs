@@ -9,7 +9,7 @@ use super::{ReferenceView, Text, shown};
 use crate::board::{Board, ClosedWindow};
 use crate::expose::query::cursor_of;
 use crate::fold::model::ModelState;
-use crate::key::ModelKey;
+use crate::key::{ModelKey, Name};
 use crate::score::calls;
 use crate::stats::Rate;
 use crate::time::{Length, Timestamp};
@@ -17,51 +17,56 @@ use crate::time::{Length, Timestamp};
 /// A page of model versions.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct ModelsPage<'a> {
-    windows: Vec<Text<Length>>,
-    models: Vec<ModelView<'a>>,
+    pub(in crate::expose) windows: Vec<Text<Length>>,
+    pub(in crate::expose) models: Vec<ModelView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub(in crate::expose) next: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
-struct ModelView<'a> {
-    model: &'a str,
-    version: &'a str,
-    state: &'static str,
-    rows: u64,
-    rows_beyond_horizon: u64,
+pub(in crate::expose) struct ModelView<'a> {
+    pub(in crate::expose) model: &'a str,
+    pub(in crate::expose) version: &'a str,
+    pub(in crate::expose) state: &'static str,
+    pub(in crate::expose) rows: u64,
+    pub(in crate::expose) rows_beyond_horizon: u64,
+    /// When it was rolled out, as far as its events tell: to the length of the shortest pane.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_event: Option<Text<Timestamp>>,
-    topics: Vec<&'a str>,
-    references: Vec<ReferenceView>,
+    pub(in crate::expose) first_event: Option<Text<Timestamp>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::expose) last_event: Option<Text<Timestamp>>,
+    pub(in crate::expose) topics: Vec<&'a str>,
+    pub(in crate::expose) references: Vec<ReferenceView>,
+    /// How many alerts fire, by severity; severities without any are left out.
+    pub(in crate::expose) firing: BTreeMap<&'static str, u64>,
     /// The last closed windows.
-    windows: Vec<ClosedView>,
+    pub(in crate::expose) windows: Vec<ClosedView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    worst: Option<WorstView<'a>>,
+    pub(in crate::expose) worst: Option<WorstView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct ClosedView {
-    window: Text<Length>,
-    end: Text<Timestamp>,
-    rows: u64,
-    complete: bool,
+pub(in crate::expose) struct ClosedView {
+    pub(in crate::expose) window: Text<Length>,
+    pub(in crate::expose) end: Text<Timestamp>,
+    pub(in crate::expose) rows: u64,
+    pub(in crate::expose) complete: bool,
     /// Bounds of quantiles of the latency that events told, in milliseconds: above the first, at
     /// most the second.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    latency_ms: BTreeMap<&'static str, (f64, f64)>,
+    pub(in crate::expose) latency_ms: BTreeMap<&'static str, (f64, f64)>,
     /// The share of events with a status that says that the call failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error_ratio: Option<f64>,
+    pub(in crate::expose) error_ratio: Option<f64>,
 }
 
 /// The series that moved most, over the last closed window of each length.
 #[derive(Debug, Serialize)]
-struct WorstView<'a> {
-    series: &'a str,
-    psi_adjusted: f64,
-    window: Text<Length>,
-    reference: &'static str,
+pub(in crate::expose) struct WorstView<'a> {
+    pub(in crate::expose) series: &'a str,
+    pub(in crate::expose) psi_adjusted: f64,
+    pub(in crate::expose) window: Text<Length>,
+    pub(in crate::expose) reference: &'static str,
 }
 
 /// Model versions in the order of their names, from the one after `after` on.
@@ -84,12 +89,14 @@ pub(in crate::expose) fn models(
         next: last.map(|(key, _)| cursor_of(key)),
         models: page
             .into_iter()
-            .map(|(key, model)| model_view(board, key, model))
+            .map(|(_, state)| model(board, state))
             .collect(),
     }
 }
 
-fn model_view<'a>(board: &'a Board, key: &'a ModelKey, model: &'a ModelState) -> ModelView<'a> {
+/// One model version.
+pub(in crate::expose) fn model<'a>(board: &'a Board, model: &'a ModelState) -> ModelView<'a> {
+    let key = &model.key;
     let closed = board.closed.get(key).map_or(&[][..], Vec::as_slice);
     let windows = closed.iter().map(|closed| ClosedView {
         window: Text(closed.window.length),
@@ -108,6 +115,7 @@ fn model_view<'a>(board: &'a Board, key: &'a ModelKey, model: &'a ModelState) ->
         state: state(model),
         rows: model.rows,
         rows_beyond_horizon: model.rows_beyond_horizon,
+        first_event: model.first_event.map(Text),
         last_event: model.last_event.map(Text),
         topics: model.topics.iter().map(|topic| &**topic).collect(),
         references: model
@@ -115,12 +123,41 @@ fn model_view<'a>(board: &'a Board, key: &'a ModelKey, model: &'a ModelState) ->
             .iter()
             .map(|one| ReferenceView::of(one))
             .collect(),
+        firing: firing(board, key),
         windows: windows.collect(),
         worst: closed
             .iter()
             .filter_map(|closed| worst(model, closed))
             .max_by(|a, b| a.psi_adjusted.total_cmp(&b.psi_adjusted)),
     }
+}
+
+fn firing(board: &Board, key: &ModelKey) -> BTreeMap<&'static str, u64> {
+    let mut counts = BTreeMap::new();
+    // they stand in the order of their model versions
+    let from = board.firing.partition_point(|alert| alert.key < *key);
+    let of_key = board.firing.iter().skip(from);
+    for alert in of_key.take_while(|alert| alert.key == *key) {
+        *counts.entry(alert.severity.as_str()).or_default() += 1;
+    }
+    counts
+}
+
+/// When a version of a model began.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::expose) struct Start<'a> {
+    pub(in crate::expose) version: &'a str,
+    pub(in crate::expose) at: Timestamp,
+}
+
+/// When the versions of a model began, in the order of their names.
+pub(in crate::expose) fn starts<'a>(board: &'a Board, model: &Name) -> Vec<Start<'a>> {
+    let versions = board.models.iter().filter(|(key, _)| key.model == *model);
+    let began = versions.filter_map(|(key, state)| {
+        let (version, at) = (key.version.as_str(), state.first_event?);
+        Some(Start { version, at })
+    });
+    began.collect()
 }
 
 /// What driftd can say of a model version.

@@ -38,16 +38,16 @@ pub(in crate::expose) struct ScoresAsked {
 /// The scores of a window.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct ScoresPage<'a> {
-    model: &'a str,
-    version: &'a str,
-    window: WindowView,
-    rows: u64,
+    pub(in crate::expose) model: &'a str,
+    pub(in crate::expose) version: &'a str,
+    pub(in crate::expose) window: WindowView,
+    pub(in crate::expose) rows: u64,
     /// Rows counted before the layout in force: they are not in the scores.
     #[serde(skip_serializing_if = "is_zero")]
-    rows_other_layout: u64,
-    scores: Vec<ScoredSeries<'a>>,
+    pub(in crate::expose) rows_other_layout: u64,
+    pub(in crate::expose) scores: Vec<ScoredSeries<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
+    pub(in crate::expose) next: Option<String>,
 }
 
 /// A page of the scores of a window.

@@ -10,17 +10,20 @@ use crate::board::ClosedWindow;
 use crate::expose::problem::Problem;
 use crate::fold::model::ModelState;
 use crate::reference::{Reference, ReferenceRole};
-use crate::score;
+use crate::score::{self, Scored};
 
 /// A scored series and its histograms.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct SeriesView<'a> {
     #[serde(flatten)]
-    scored: ScoredSeries<'a>,
+    pub(in crate::expose) scored: ScoredSeries<'a>,
+    /// The PSI at which the most sensitive test of its values would fire in this window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::expose) alert_line_psi: Option<f64>,
     /// What scores are over; absent without a reference.
     #[serde(skip_serializing_if = "Option::is_none")]
-    bins: Option<Vec<Bin<'a>>>,
-    histogram: Vec<Bin<'a>>,
+    pub(in crate::expose) bins: Option<Vec<Bin<'a>>>,
+    pub(in crate::expose) histogram: Vec<Bin<'a>>,
 }
 
 /// The reference of a role, or the one that a model version is judged by.
@@ -64,6 +67,7 @@ fn known<'a>(
     let cells = score::cells_of(shape, place, &closed.window.cells);
     Some(SeriesView {
         scored: ScoredSeries::scored(model, closed, scored)?,
+        alert_line_psi: alert_line(closed, scored),
         bins: Some(bins::displayed(
             layout,
             counts,
@@ -72,6 +76,17 @@ fn known<'a>(
         )),
         histogram: bins::stored(layout, counts, cells),
     })
+}
+
+/// Where it would fire, against the reference that alerts are judged by.
+fn alert_line(closed: &ClosedWindow, scored: &Scored) -> Option<f64> {
+    let judge = closed.judge.as_ref()?;
+    if judge.reference.header.role != scored.against {
+        return None;
+    }
+    let mut verdicts = closed.verdicts.iter();
+    let verdicts = verdicts.find(|one| one.series == scored.series)?;
+    judge.line(verdicts, closed.window.length)
 }
 
 /// A series that no layout knows; of several roles, the first.
@@ -87,6 +102,7 @@ fn loose<'a>(
         .find(|((_, at), _)| **at == *name)?;
     Some(SeriesView {
         scored: ScoredSeries::loose(model, closed, (*role, name), counts),
+        alert_line_psi: None,
         bins: None,
         histogram: bins::loose(counts),
     })

@@ -18,81 +18,81 @@ use crate::time::{Length, Timestamp};
 /// The state of this instance.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct StatusView<'a> {
-    version: &'static str,
-    ready: bool,
+    pub(in crate::expose) version: &'static str,
+    pub(in crate::expose) ready: bool,
     /// The place after the last record of the state log that was folded.
-    position: u64,
+    pub(in crate::expose) position: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    log_time: Option<Text<Timestamp>>,
+    pub(in crate::expose) log_time: Option<Text<Timestamp>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    watermark: Option<Text<Timestamp>>,
+    pub(in crate::expose) watermark: Option<Text<Timestamp>>,
     #[serde(flatten)]
-    folded: Option<FoldedView<'a>>,
-    partitions: Vec<LocalView<'a>>,
-    state_append_errors: u64,
+    pub(in crate::expose) folded: Option<FoldedView<'a>>,
+    pub(in crate::expose) partitions: Vec<LocalView<'a>>,
+    pub(in crate::expose) state_append_errors: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct FoldedView<'a> {
-    accepted: u64,
-    superseded: u64,
-    limit_hits: LimitsView,
-    topics: Vec<TopicView<'a>>,
-    chains: Vec<ChainView<'a>>,
+pub(in crate::expose) struct FoldedView<'a> {
+    pub(in crate::expose) accepted: u64,
+    pub(in crate::expose) superseded: u64,
+    pub(in crate::expose) limit_hits: LimitsView,
+    pub(in crate::expose) topics: Vec<TopicView<'a>>,
+    pub(in crate::expose) chains: Vec<ChainView<'a>>,
 }
 
 #[derive(Debug, Serialize)]
-struct LimitsView {
-    models: u64,
-    loose_series: u64,
-    state_bytes: u64,
+pub(in crate::expose) struct LimitsView {
+    pub(in crate::expose) models: u64,
+    pub(in crate::expose) loose_series: u64,
+    pub(in crate::expose) state_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
-struct TopicView<'a> {
-    topic: &'a str,
-    records: u64,
-    rows: u64,
+pub(in crate::expose) struct TopicView<'a> {
+    pub(in crate::expose) topic: &'a str,
+    pub(in crate::expose) records: u64,
+    pub(in crate::expose) rows: u64,
     /// Records by why they gave no rows; reasons that did not occur are left out.
-    rejected: BTreeMap<&'static str, u64>,
-    lost: u64,
-    late: u64,
-    unnamed: u64,
-    unadmitted: u64,
-    beyond_horizon: u64,
+    pub(in crate::expose) rejected: BTreeMap<&'static str, u64>,
+    pub(in crate::expose) lost: u64,
+    pub(in crate::expose) late: u64,
+    pub(in crate::expose) unnamed: u64,
+    pub(in crate::expose) unadmitted: u64,
+    pub(in crate::expose) beyond_horizon: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    first_event: Option<Text<Timestamp>>,
+    pub(in crate::expose) first_event: Option<Text<Timestamp>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_event: Option<Text<Timestamp>>,
+    pub(in crate::expose) last_event: Option<Text<Timestamp>>,
 }
 
 #[derive(Debug, Serialize)]
-struct ChainView<'a> {
-    topic: &'a str,
-    partition: i32,
-    incarnation: u32,
-    cluster: &'a str,
-    head: i64,
+pub(in crate::expose) struct ChainView<'a> {
+    pub(in crate::expose) topic: &'a str,
+    pub(in crate::expose) partition: i32,
+    pub(in crate::expose) incarnation: u32,
+    pub(in crate::expose) cluster: &'a str,
+    pub(in crate::expose) head: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    watermark: Option<Text<Timestamp>>,
-    at_end: bool,
+    pub(in crate::expose) watermark: Option<Text<Timestamp>>,
+    pub(in crate::expose) at_end: bool,
     /// Whether it is no longer waited for: windows may lack its rows.
-    left_out: bool,
+    pub(in crate::expose) left_out: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct LocalView<'a> {
-    topic: &'a str,
-    partition: i32,
-    assigned: bool,
-    position: i64,
+pub(in crate::expose) struct LocalView<'a> {
+    pub(in crate::expose) topic: &'a str,
+    pub(in crate::expose) partition: i32,
+    pub(in crate::expose) assigned: bool,
+    pub(in crate::expose) position: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    high: Option<i64>,
+    pub(in crate::expose) high: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    lag: Option<i64>,
-    at_end: bool,
+    pub(in crate::expose) lag: Option<i64>,
+    pub(in crate::expose) at_end: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    stopped: Option<&'a str>,
+    pub(in crate::expose) stopped: Option<&'a str>,
 }
 
 /// The state of this instance; `board` is there from the first one on, ready or not.

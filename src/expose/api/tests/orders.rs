@@ -72,7 +72,7 @@ impl Desk {
         let server = Server::start(Some(Arc::new(board)));
         let file = format!("read grafana {READ}\noperate ann {OPERATE}\n");
         let tokens = Tokens::parse(&file).unwrap();
-        server.shared.set_tokens(Some(tokens));
+        server.shared.set_tokens(Some(tokens), false);
         let appended = Arc::new(Mutex::new(Vec::new()));
         server.shared.set_commands(Clock, {
             let appended = Arc::clone(&appended);
