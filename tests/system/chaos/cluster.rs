@@ -24,6 +24,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// The ids of the brokers.
 pub(super) const BROKERS: [&str; 3] = ["1", "2", "3"];
 
+/// Three controllers on two cores, beside everything else, need longer than usual to agree on one.
+const PATIENT: &str = "controller.quorum.election.timeout.ms=4000\n\
+                       controller.quorum.fetch.timeout.ms=5000\n\
+                       controller.quorum.request.timeout.ms=5000\n\
+                       broker.session.timeout.ms=9000";
+
 /// See the module header.
 pub(super) struct Cluster {
     kafka: Kafka,
@@ -33,7 +39,8 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn start() -> Self {
-        let kafka = Kafka::start("-chaos", "3", &[("KAFKA_HEAP", "320m")]);
+        let settings = [("KAFKA_HEAP", "320m"), ("KAFKA_EXTRA", PATIENT)];
+        let kafka = Kafka::start("-chaos", "3", &settings);
         let admin = client(&kafka).create().expect("a client");
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         Self {

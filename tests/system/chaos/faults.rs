@@ -65,13 +65,11 @@ pub(super) fn plan(random: &mut Random, kills: usize) -> Vec<Fault> {
     for _ in 0..kills.div_ceil(30) {
         for _ in 0..3 {
             plan.push(Fault::Zombie(instance(random)));
-            plan.push(Fault::Leaders);
         }
         for count in [1, 2] {
             let broker = random.choose(&BROKERS);
             plan.push(Fault::Broker(broker, instances(random, count)));
-            plan.push(Fault::Retention);
-            plan.push(Fault::Partitions);
+            plan.extend([Fault::Leaders, Fault::Retention, Fault::Partitions]);
         }
         let others = [Fault::Rolling, Fault::Drain, Fault::Torn, Fault::Recreated];
         plan.extend(others);

@@ -103,7 +103,7 @@ impl Run {
         if self.random.below(3) == 0 {
             self.until_counting();
         } else {
-            let some = self.random.below(6_000).unsigned_abs();
+            let some = self.random.below(3_000).unsigned_abs();
             self.until_sent(some);
         }
         let is_over = self
@@ -149,16 +149,16 @@ impl Run {
 
     fn broker(&mut self, broker: &str, instances: &[usize]) {
         self.cluster.kill(broker);
-        self.until_sent(500);
+        self.until_sent(300);
         self.kill(instances);
-        self.until_sent(3_000);
+        self.until_sent(1_500);
         self.cluster.restart(broker);
     }
 
     fn rolling(&mut self) {
         for broker in BROKERS {
             self.cluster.stop(broker);
-            self.until_sent(1_000);
+            self.until_sent(500);
             self.cluster.restart(broker);
         }
     }
@@ -180,7 +180,7 @@ impl Run {
             let from_ms = now_ms();
             self.drained.extend(self.fleet.terminate(&[index]));
             self.until_counting();
-            self.until_sent(2_000);
+            self.until_sent(1_500);
             self.note("an instance leaves", from_ms, 0);
             let from_ms = now_ms();
             self.fleet.launch(index);
@@ -188,7 +188,7 @@ impl Run {
                 (fleet.reads(index) > 0).then_some(())
             });
             self.until_counting();
-            self.until_sent(2_000);
+            self.until_sent(1_500);
             self.note("an instance joins", from_ms, 0);
         }
     }

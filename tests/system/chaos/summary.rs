@@ -50,13 +50,14 @@ pub(super) struct Summary {
 impl Summary {
     /// Stops the test if anything is not as it has to be.
     pub(super) fn check(&self) {
+        let first: Vec<&String> = self.boards.1.iter().take(5).collect();
+        assert!(first.is_empty(), "{first:#?}");
         for (index, compared) in self.compared.iter().enumerate() {
             let Compared {
                 differences, text, ..
             } = compared;
             assert!(*differences == 0, "{index}: {differences}, first:\n{text}");
         }
-        assert!(self.boards.1.is_empty(), "{:#?}", self.boards.1);
         if self.overtaken == 0 {
             assert_eq!(self.counted, self.events, "the watch has counted as much");
         }

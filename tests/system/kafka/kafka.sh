@@ -193,11 +193,11 @@ launch() {
   disown
 }
 
-# Waits up to 60 s for each node; 1 if one of them died or is still not there.
+# Waits up to 180 s for each node; 1 if one of them died or is still not there.
 ready() {
   local id turn
   for id in "$@"; do
-    for ((turn = 0; turn < 1200; turn++)); do
+    for ((turn = 0; turn < 3600; turn++)); do
       grep -q 'Kafka Server started' "$DIR/n$id/server.log" 2> /dev/null && continue 2
       alive "$id" || break
       sleep 0.05
