@@ -99,6 +99,9 @@ impl Fleet {
             if let Some(status) = self.instances[index].ended() {
                 let is_ours = status.code().is_none_or(|code| code == OWN_FAULT);
                 assert!(!is_ours, "{}", self.logs(&format!("{index}: {status}")));
+                let log = self.instances[index].log();
+                let why = log.lines().last().unwrap_or_default();
+                println!("           instance {index} ended by itself, {status}: {why}");
                 self.gave_up.push(status);
                 self.launch(index);
             }
