@@ -91,6 +91,7 @@ impl Fleet {
     }
 
     /// Starts what ended by itself again, as whoever runs driftd does.
+    #[expect(clippy::print_stdout, reason = "the report of a long run")]
     fn supervise(&mut self) {
         for index in 0..self.instances.len() {
             if self.down[index] {
