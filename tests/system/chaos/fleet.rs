@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::INSTANCES;
 use super::cluster::Cluster;
-use super::{DRAIN_MAX, INSTANCES};
 use crate::driftd::{Driftd, Home, PATIENCE, Setup};
 use crate::poll::{now_ms, poll_until};
 
@@ -85,8 +85,6 @@ impl Fleet {
             assert!(status.success(), "{}", self.logs(&format!("{status}")));
             took.push(Duration::from_millis(passed));
         }
-        let is_in_time = took.iter().all(|took| *took <= DRAIN_MAX);
-        assert!(is_in_time, "{}", self.logs(&format!("{took:?}")));
         took
     }
 
