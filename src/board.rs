@@ -125,10 +125,7 @@ impl Board {
     pub fn window(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> ClosedWindow {
         let window = window::sum(model, panes, end);
         let scores = score::score_window(model, &window);
-        let judge = self.judges.get(&model.key).filter(|judge| {
-            let reference = model.references.judge();
-            reference.is_some_and(|reference| Arc::ptr_eq(reference, &judge.reference))
-        });
+        let judge = self.judge_of(model);
         let whole = alert::is_whole(model, &window);
         let judged = judge.filter(|_| whole);
         let verdicts = judged.map_or_else(Vec::new, |judge| {
@@ -165,7 +162,7 @@ impl Board {
     ) -> Arc<ClosedWindow> {
         let start = end - panes.window();
         let rows: u64 = panes.range(start, end).map(|(_, pane)| pane.rows()).sum();
-        let judge = self.judges.get(&model.key);
+        let judge = self.judge_of(model);
         let is_same = old.window.end == end
             && old.window.rows + old.window.rows_elsewhere == rows
             && old.window.kept == panes.reaches(start)
@@ -189,6 +186,13 @@ impl Board {
             complete: standing.complete,
             ..(**old).clone()
         })
+    }
+
+    /// What judges the windows of a model version by the reference that it has now.
+    fn judge_of(&self, model: &ModelState) -> Option<&Arc<Judge>> {
+        let reference = model.references.judge()?;
+        let judge = self.judges.get(&model.key);
+        judge.filter(|judge| Arc::ptr_eq(reference, &judge.reference))
     }
 
     fn standing(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> Standing {

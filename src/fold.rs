@@ -167,7 +167,6 @@ pub struct LimitHits {
     pub loose_series: u64,
     /// Deltas with rows of a model version, and panes with series, that were left out because of
     /// `limits.state_bytes_max`.
-    #[serde(default)]
     pub state_bytes: u64,
 }
 

@@ -112,10 +112,7 @@ async fn openapi() -> Response {
 
 async fn scrape(State(shared): State<Arc<Shared>>) -> Answer {
     let mut page = Arc::clone(&shared.page).lock_owned().await;
-    // not before it is this one's turn: counters must not go back from one scrape to the next
-    let board = shared.board().filter(|board| board.ready);
-    let local = shared.local();
-    let text = blocking(move || Ok(page.render(board.as_deref(), &local))).await?;
+    let text = blocking(move || Ok(shared.render(&mut page))).await?;
     let kind = (
         header::CONTENT_TYPE,
         HeaderValue::from_static(metrics::MEDIA_TYPE),

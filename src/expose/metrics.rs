@@ -69,7 +69,11 @@ impl Page {
 impl Shared {
     /// The page of now, for those who do not ask over HTTP; not to be called from async code.
     pub fn metrics(&self) -> String {
-        let mut page = self.page.blocking_lock();
+        self.render(&mut self.page.blocking_lock())
+    }
+
+    /// The page of now, by whose turn it is: counters must not go back from one scrape to the next.
+    pub(super) fn render(&self, page: &mut Page) -> String {
         let board = self.board().filter(|board| board.ready);
         page.render(board.as_deref(), &self.local())
     }

@@ -23,11 +23,12 @@ impl Fold {
             let Some(model) = self.admit(&counts.key) else {
                 unadmitted += counts.panes.iter().map(|pane| pane.rows).sum::<u64>();
                 let hits = &mut self.limit_hits;
-                *(if is_full {
+                let hit = if is_full {
                     &mut hits.state_bytes
                 } else {
                     &mut hits.models
-                }) += 1;
+                };
+                *hit += 1;
                 continue;
             };
             let projected = model.projected(counts);
@@ -44,11 +45,12 @@ impl Fold {
             let after = model.bytes().total();
             self.state_bytes = (self.state_bytes + after).saturating_sub(before);
             let hits = &mut self.limit_hits;
-            *(if is_full {
+            let hit = if is_full {
                 &mut hits.state_bytes
             } else {
                 &mut hits.loose_series
-            }) += shortfall.loose;
+            };
+            *hit += shortfall.loose;
             beyond += shortfall.beyond_horizon;
             self.grow(counts, effects);
         }

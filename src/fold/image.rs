@@ -38,7 +38,6 @@ struct FoldText {
     accepted: u64,
     superseded: u64,
     limit_hits: LimitHits,
-    #[serde(default)]
     state_bytes: u64,
     watermark: Option<Timestamp>,
     layout_ids: BTreeMap<Digest, Named>,
