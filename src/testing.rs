@@ -6,10 +6,12 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::alert::episode::{Alert, Change};
 use crate::board::Board;
+use crate::config::{Home, Kafka, State};
 use crate::decode::{Names, Reject, Row, Value};
 use crate::delta::Delta;
 use crate::engine::{Engine, Input, Output};
@@ -84,6 +86,22 @@ pub(crate) fn activate(reference: &Reference) -> Record {
         artifact: artifact::to_bytes(reference),
         natural: natural.map_or_else(Vec::new, artifact::natural_to_bytes),
     }
+}
+
+/// A daemon whose home is this directory, and which knows no brokers.
+pub(crate) fn embedded(dir: &Path) -> (State, Kafka) {
+    let state = State {
+        home: Home::Embedded {
+            dir: dir.to_owned(),
+        },
+        flush_interval: Length::SECOND,
+        snapshot_interval: Length::MINUTE,
+    };
+    let kafka = Kafka {
+        brokers: String::new(),
+        properties: BTreeMap::new(),
+    };
+    (state, kafka)
 }
 
 /// The default windows, small limits, and nothing is learned.

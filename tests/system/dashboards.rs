@@ -32,18 +32,7 @@ const DASHBOARDS: [&str; 4] = ["fleet", "model", "series", "driftd"];
 #[test]
 fn every_panel_shows_something_of_the_demo() {
     let begin = now_s();
-    let demo = Process::start(
-        "driftd-",
-        env!("CARGO_BIN_EXE_driftd"),
-        &[],
-        |address, _dir| {
-            vec![
-                "demo".to_owned(),
-                "--listen".to_owned(),
-                address.to_string(),
-            ]
-        },
-    );
+    let demo = Process::demo();
     let rules = adapted("deploy/prometheus/rules.yaml", &[]);
     let mut prometheus = Prometheus::start(demo.address, &rules, None);
     // late in the story: several alerts have fired and a version rolls out

@@ -60,6 +60,15 @@ impl Process {
         process
     }
 
+    /// The demo.
+    pub(crate) fn demo() -> Self {
+        let driftd = env!("CARGO_BIN_EXE_driftd");
+        Self::start("driftd-", driftd, &[], |address, _dir| {
+            let listen = address.to_string();
+            vec!["demo".to_owned(), "--listen".to_owned(), listen]
+        })
+    }
+
     /// Starts a command in a directory of its own, in which `files` are.
     pub(crate) fn launch(
         prefix: &str,

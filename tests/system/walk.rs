@@ -38,18 +38,7 @@ const LOOKS: [Look; 4] = [
 
 #[test]
 fn who_was_paged_finds_what_moved_and_says_so() {
-    let demo = Process::start(
-        "driftd-",
-        env!("CARGO_BIN_EXE_driftd"),
-        &[],
-        |address, _dir| {
-            vec![
-                "demo".to_owned(),
-                "--listen".to_owned(),
-                address.to_string(),
-            ]
-        },
-    );
+    let demo = Process::demo();
     let browser = Browser::start();
     let base = format!("http://{}", demo.address);
     browser.open(&base);

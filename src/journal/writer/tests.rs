@@ -4,29 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
-use crate::config::Home;
 use crate::journal::fixture::draft;
 use crate::journal::inspect::{export, verify};
-use crate::time::Length;
-
-fn config(dir: &Path) -> (State, Kafka) {
-    let state = State {
-        home: Home::Embedded {
-            dir: dir.to_owned(),
-        },
-        flush_interval: Length::SECOND,
-        snapshot_interval: Length::MINUTE,
-    };
-    let kafka = Kafka {
-        brokers: String::new(),
-        properties: std::collections::BTreeMap::new(),
-    };
-    (state, kafka)
-}
+use crate::testing::embedded;
 
 /// A daemon that computes the entries of these drafts and stops.
 fn run(dir: &Path, drafts: impl IntoIterator<Item = u64>) -> Standing {
-    let (state, kafka) = config(dir);
+    let (state, kafka) = embedded(dir);
     let (journal, writer) = open(&state, &kafka, Clock).unwrap();
     let mut chain = Chain::default();
     for n in drafts {
@@ -54,7 +38,7 @@ fn a_restart_stores_what_is_new_and_nothing_twice() {
     assert_eq!(text(dir.path()), before);
     assert_eq!(run(dir.path(), 0..8), stored(8));
     assert!(text(dir.path()).starts_with(&before));
-    let (state, kafka) = config(dir.path());
+    let (state, kafka) = embedded(dir.path());
     let verdict = verify(&state, &kafka).unwrap();
     assert!(verdict.starts_with("8 entries, from "), "{verdict}");
     let mut exported = Vec::new();
@@ -82,7 +66,7 @@ fn a_changed_journal_is_not_written_to() {
     run(dir.path(), 0..3);
     let changed = text(dir.path()).replace("alice", "mallory");
     fs::write(dir.path().join(file::FILE), &changed).unwrap();
-    let (state, kafka) = config(dir.path());
+    let (state, kafka) = embedded(dir.path());
     assert!(verify(&state, &kafka).is_err());
     assert!(run(dir.path(), 0..5).diverged);
     assert_eq!(text(dir.path()), changed);

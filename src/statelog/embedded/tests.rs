@@ -7,18 +7,11 @@ use std::sync::atomic::AtomicBool;
 use redb::StorageBackend;
 
 use super::*;
-use crate::key::ChainKey;
 use crate::statelog::record::Record;
+use crate::testing::chain;
 
 fn record(start: i64) -> Record {
-    let (cluster, topic) = (Arc::from("c"), Arc::from("t"));
-    let chain = ChainKey {
-        shard: 0,
-        cluster,
-        topic,
-        incarnation: 0,
-        partition: 0,
-    };
+    let chain = chain(0);
     Record::Genesis { chain, start }
 }
 

@@ -3,19 +3,10 @@
 use std::path::Path;
 
 use super::*;
+use crate::testing::embedded;
 
 fn open_in(dir: &Path, log: &str) -> Snapshots {
-    let state = State {
-        home: Place::Embedded {
-            dir: dir.to_owned(),
-        },
-        flush_interval: Length::SECOND,
-        snapshot_interval: Length::MINUTE,
-    };
-    let kafka = Kafka {
-        brokers: String::new(),
-        properties: std::collections::BTreeMap::new(),
-    };
+    let (state, kafka) = embedded(dir);
     open(&state, &kafka, log.to_owned()).unwrap()
 }
 
