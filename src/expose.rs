@@ -165,8 +165,6 @@ struct Local {
     tokens: Option<Arc<Tokens>>,
     /// Whether all may read where there are tokens.
     open_reads: bool,
-    /// Whether this is served over TLS.
-    tls: bool,
     /// None until the state log is open.
     commands: Option<Commands>,
 }
@@ -204,7 +202,6 @@ impl Shared {
                 journal: Journal::default(),
                 tokens: None,
                 open_reads: false,
-                tls: false,
                 commands: None,
             }),
             compute: Arc::new(Semaphore::new(COMPUTE_MAX)),

@@ -109,11 +109,11 @@ fn set_cookie(value: &str, seconds: i64, tls: bool) -> String {
     format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// Whether a browser that sent this speaks TLS, to us or to a proxy before us. Whoever writes the
-/// field by hand only makes their own cookie stricter.
-pub(super) fn is_tls(headers: &HeaderMap, own: bool) -> bool {
+/// Whether a browser that sent this speaks TLS, to a proxy before us. Whoever writes the field by
+/// hand only makes their own cookie stricter.
+pub(super) fn is_tls(headers: &HeaderMap) -> bool {
     let proto = headers.get(FORWARDED_PROTO);
-    own || proto.is_some_and(|proto| proto.as_bytes() == b"https")
+    proto.is_some_and(|proto| proto.as_bytes() == b"https")
 }
 
 /// Whether a form comes from a page of this origin. Browsers say so in a field that no page can

@@ -3,7 +3,7 @@
 //! ```text
 //! bytes   0 n (count of cell)*           dense: cells 0 .. n, the last of them with a count
 //!         1 n (gap count-1)*             sparse: n cells with counts, and how many are before each
-//!         whichever is shorter; no bytes at all where there are no counts
+//!         whichever is shorter, about; no bytes at all where there are no counts
 //! ```
 //!
 //! `n` is base-128, its lowest digits first, the top bit set on all bytes but the last. What
@@ -30,6 +30,9 @@ const ZERO_APART: u64 = 8;
 /// The longest quotient of Rice's code; larger numbers are told by their length.
 const QUOTIENT_MAX: u32 = 20;
 
+/// The bits that a look at the next ones has for sure.
+const PEEKED: u32 = 56;
+
 /// Larger numbers move running means no further than this.
 const MEAN_MAX: u64 = 1 << 48;
 
@@ -42,9 +45,13 @@ pub(super) fn pack(cells: impl Iterator<Item = (u32, u64)> + Clone) -> Box<[u8]>
     let Some((last, _)) = cells.clone().last() else {
         return Box::default();
     };
+    // which of them is shorter is seen at a glance but in between
+    let (filled, all) = (pairs as u64, u64::from(last) + 1);
+    if filled * 2 > all {
+        return dense(cells, last);
+    }
     let sparse = sparse(cells.clone(), pairs);
-    // a cell without a count costs at least a bit
-    if u64::from(last) / 8 > sparse.len() as u64 {
+    if filled * 8 < all {
         return sparse;
     }
     let dense = dense(cells, last);
@@ -164,14 +171,27 @@ impl Model {
 
     fn take(&mut self, bits: &mut BitReader<'_>) -> u64 {
         let mean = self.mean >> FRACTION;
-        if mean >= ZERO_APART && bits.take(1) == 1 {
-            return 0;
+        // one look serves nearly all numbers
+        let mut word = bits.peek();
+        if mean >= ZERO_APART {
+            bits.skip(1);
+            if word & 1 == 1 {
+                return 0;
+            }
+            word >>= 1;
         }
-        let zeros = bits.peek().trailing_zeros().min(QUOTIENT_MAX);
+        let zeros = word.trailing_zeros().min(QUOTIENT_MAX);
         let distance = if zeros < QUOTIENT_MAX {
-            bits.skip(zeros + 1);
             let parameter = self.parameter();
-            (u64::from(zeros) << parameter) | bits.take(parameter)
+            bits.skip(zeros + 1);
+            // the flag of a zero, the quotient and its end are 21 bits at most
+            let rest = if parameter < PEEKED - QUOTIENT_MAX {
+                bits.skip(parameter);
+                (word >> (zeros + 1)) & ((1 << parameter) - 1)
+            } else {
+                bits.take(parameter)
+            };
+            (u64::from(zeros) << parameter) | rest
         } else {
             bits.skip(QUOTIENT_MAX);
             let length = u32::try_from(bits.take(6)).unwrap_or(0) + 1;

@@ -96,23 +96,18 @@ pub(super) async fn sign_in(
         return Ok(ask(&shared, &visitor, &to, true));
     };
     let session = Session::open(token.clone(), commands.clock.now());
-    let cookie = session.cookie(session::is_tls(&headers, local.tls));
+    let cookie = session.cookie(session::is_tls(&headers));
     Ok(go(&to, Some(&cookie)))
 }
 
-pub(super) async fn sign_out(
-    State(shared): State<Arc<Shared>>,
-    visitor: Visitor,
-    headers: HeaderMap,
-    body: Body,
-) -> Shown {
+pub(super) async fn sign_out(visitor: Visitor, headers: HeaderMap, body: Body) -> Shown {
     let fields = fields(body, &["csrf"])?;
     let csrf = fields.text("csrf").unwrap_or_default();
     let sent = visitor.session().is_some_and(|session| session.sent(csrf));
     if !sent || !session::is_own_origin(&headers) {
         return Err(Problem::ForeignForm.into());
     }
-    let tls = session::is_tls(&headers, shared.local().tls);
+    let tls = session::is_tls(&headers);
     Ok(go("/", Some(&session::no_cookie(tls))))
 }
 
