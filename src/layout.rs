@@ -52,7 +52,7 @@ pub use self::edges::{
     EDGES_MAX, EdgeCollector, Edges, EdgesError, NumericBins, QUANTILE_BINS, Quantiles,
 };
 pub use self::merge::{TEST_BINS, TEST_BINS_MAX};
-pub use self::series::{Bins, Cell, SeriesLayout};
+pub use self::series::{Bins, Cell, Place, SeriesLayout};
 pub use self::universal::{
     GRID_CELLS, LooseCounts, TEXT_BYTES_MAX, TEXTS_MAX, grid_bounds, grid_of,
 };

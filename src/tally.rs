@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use self::block::Block;
+use self::blocks::Blocks;
 use self::router::Target;
 use crate::decode::{Names, Reject, Row};
 use crate::delta::{Accounting, Arrivals, Delta, LastRecord, ModelDelta};
@@ -22,8 +22,10 @@ use crate::key::ChainKey;
 use crate::time::{Length, Timestamp};
 
 mod block;
+mod blocks;
 mod columns;
 mod router;
+mod waiting;
 
 pub use self::columns::{Columns, LooseColumn, Values};
 pub use self::router::{Layouts, Router, series_of};
@@ -33,12 +35,12 @@ pub use self::router::{Layouts, Router, series_of};
 pub struct Tally {
     accounting: Accounting,
     arrivals: BTreeMap<Timestamp, (u64, u64)>,
-    /// By route and pane. A tree, so that deltas come out in order.
-    blocks: BTreeMap<(usize, Timestamp), Block>,
-    /// The key of the block of the row before.
+    /// Of the records last seen, which mostly came in one pane: its start, and what is to be added
+    /// to its arrivals.
+    arriving: Option<(Timestamp, (u64, u64))>,
+    blocks: Blocks,
+    /// That of the router, whose routes the blocks are of.
     epoch: u64,
-    /// Counters held, for the size bound.
-    size: usize,
 }
 
 /// A record that was decoded, for the accounting.
@@ -60,7 +62,7 @@ impl Tally {
 
     /// About how many counters are held.
     pub fn size(&self) -> usize {
-        self.size
+        self.blocks.size()
     }
 
     /// Records counted.
@@ -88,28 +90,27 @@ impl Tally {
             kafka.is_some_and(|kafka| kafka.millis_since(row.at) > router.lateness.as_millis());
         self.account(row, late);
         let loose_max = router.layouts.loose_series_max;
-        let pane = row.at.floor(router.pane);
         let Some(route) = router.routes.get_mut(found) else {
             return;
         };
-        let size = &mut self.size;
-        let block = self.blocks.entry((found, pane)).or_insert_with(|| {
-            let block = Block::new(route.shape.as_deref(), row.at);
-            *size += block.cells.len().max(32);
-            block
-        });
+        let Some(block) = self.blocks.at((found, route), row.at, router.pane) else {
+            return;
+        };
         block.count_row(row, late);
-        for (slot, value) in row.values {
-            let target = route.target(*slot, names);
-            if let (Target::Series(series), Some(shape)) = (target, route.shape.as_deref()) {
-                block.count(shape, series, *value);
-                continue;
-            }
-            let kept = names
-                .get(*slot)
-                .is_some_and(|name| block.count_loose(name, *value, loose_max, &mut self.size));
-            self.accounting.unnamed += u64::from(!kept);
+        let loose = block.write_row(route, names, row.values);
+        if loose == 0 {
+            return;
         }
+        let mut kept = 0;
+        for (slot, value) in row.values {
+            if route.target(*slot, names) == Target::Loose
+                && let Some(name) = names.get(*slot)
+            {
+                kept += usize::from(block.count_loose(name, *value, loose_max));
+            }
+        }
+        self.blocks.grow(kept);
+        self.accounting.unnamed += (loose - kept) as u64;
     }
 
     fn account(&mut self, row: &Row<'_>, late: bool) {
@@ -137,9 +138,25 @@ impl Tally {
             hash: seen.hash,
         });
         if let Some(at) = seen.timestamp {
-            let arrived = self.arrivals.entry(at.floor(pane)).or_default();
+            let length = 0..pane.as_millis();
+            let (start, mut arrived) = match self.arriving.take() {
+                Some(last) if length.contains(&at.millis_since(last.0)) => last,
+                other => {
+                    self.arrive(other);
+                    (at.floor(pane), (0, 0))
+                }
+            };
             arrived.0 += 1;
             arrived.1 += u64::from(outcome.is_err());
+            self.arriving = Some((start, arrived));
+        }
+    }
+
+    fn arrive(&mut self, arriving: Option<(Timestamp, (u64, u64))>) {
+        if let Some((start, (records, rejected))) = arriving {
+            let arrived = self.arrivals.entry(start).or_default();
+            arrived.0 += records;
+            arrived.1 += rejected;
         }
     }
 
@@ -150,27 +167,23 @@ impl Tally {
 
     /// Empties the tally into a delta of the range `from..to`.
     pub fn take(&mut self, router: &Router, range: Range, at_end: bool) -> Delta {
-        let tally = std::mem::take(self);
+        let mut tally = std::mem::take(self);
+        let arriving = tally.arriving.take();
+        tally.arrive(arriving);
         let mut models: Vec<ModelDelta> = Vec::new();
-        let mut last = None;
-        for ((found, start), block) in tally.blocks {
-            let Some(route) = router.routes.get(found) else {
+        for (blocks, route) in tally.blocks.into_routes().zip(&router.routes) {
+            if blocks.is_empty() {
                 continue;
-            };
-            if last != Some(found) {
-                let (key, layout) = (route.key.clone(), route.layout);
-                models.push(ModelDelta {
-                    key,
-                    layout,
-                    panes: Vec::new(),
-                });
-                last = Some(found);
             }
-            if let Some(model) = models.last_mut() {
-                model
-                    .panes
-                    .push(block.into_pane(start, route.shape.as_deref()));
-            }
+            let shape = route.shape.as_deref();
+            let panes = blocks.into_iter();
+            models.push(ModelDelta {
+                key: route.key.clone(),
+                layout: route.layout,
+                panes: panes
+                    .map(|(start, block)| block.into_pane(start, shape))
+                    .collect(),
+            });
         }
         models.sort_by(|a, b| (&a.key, a.layout).cmp(&(&b.key, b.layout)));
         let arrivals = tally.arrivals.into_iter();

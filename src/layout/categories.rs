@@ -115,7 +115,7 @@ impl CategoryHash {
 pub struct CategoryBins {
     hash: CategoryHash,
     categories: Box<[Category]>,
-    others: Box<[u64]>,
+    others: Others,
     /// Display and test bins alike: each category, `other` where there is one, and `new`.
     merge: Box<[u16]>,
     table: Table,
@@ -123,8 +123,8 @@ pub struct CategoryBins {
 
 impl PartialEq for CategoryBins {
     fn eq(&self, other: &Self) -> bool {
-        (self.hash, &self.categories, &self.others)
-            == (other.hash, &other.categories, &other.others)
+        (self.hash, &self.categories, self.others())
+            == (other.hash, &other.categories, other.others())
     }
 }
 
@@ -199,7 +199,7 @@ impl CategoryBins {
         Self {
             hash,
             categories: categories.into(),
-            others: others.into(),
+            others: Others::new(others.into()),
             merge,
             table,
         }
@@ -212,7 +212,7 @@ impl CategoryBins {
 
     /// The sorted hashes of the categories of the cell `other`.
     pub fn others(&self) -> &[u64] {
-        &self.others
+        &self.others.hashes
     }
 
     /// How strings are hashed.
@@ -242,7 +242,7 @@ impl CategoryBins {
             Category::Hashed(_) => false,
         };
         self.hash == CategoryHash::Open
-            && self.others.is_empty()
+            && self.others().is_empty()
             && self.categories.iter().all(boolean)
     }
 
@@ -253,7 +253,7 @@ impl CategoryBins {
         if let Some(cell) = self.table.find(fast, text, &self.categories) {
             return cell;
         }
-        if !self.table.has_hashed && self.others.is_empty() {
+        if !self.table.has_hashed && self.others().is_empty() {
             return self.new_cell();
         }
         let hash = if self.hash == CategoryHash::Open {
@@ -266,11 +266,56 @@ impl CategoryBins {
 
     /// The cell of a string that is no category kept as text, by its hash.
     fn cell_of_hash(&self, hash: u64) -> usize {
-        match self.categories.binary_search(&Category::Hashed(hash)) {
-            Ok(cell) => cell,
-            Err(_) if self.others.binary_search(&hash).is_ok() => self.other_cell(),
-            Err(_) => self.new_cell(),
+        if self.table.has_hashed
+            && let Ok(cell) = self.categories.binary_search(&Category::Hashed(hash))
+        {
+            cell
+        } else if self.others.contains(hash) {
+            self.other_cell()
+        } else {
+            self.new_cell()
         }
+    }
+}
+
+/// The sorted hashes of the categories of the cell `other`, in buckets by their top bits: hashes
+/// are spread evenly, so that a bucket has few.
+#[derive(Debug, Clone)]
+struct Others {
+    hashes: Box<[u64]>,
+    /// Where each bucket begins, and where the last one ends.
+    starts: Box<[u32]>,
+    /// How far a hash is shifted to become the number of its bucket.
+    shift: u32,
+}
+
+impl Others {
+    /// How many hashes a bucket has, about.
+    const IN_BUCKET: usize = 4;
+
+    fn new(hashes: Box<[u64]>) -> Self {
+        // at least two, since a hash cannot be shifted by all of its bits
+        let buckets = (hashes.len() / Self::IN_BUCKET).next_power_of_two().max(2);
+        let shift = u64::BITS - buckets.trailing_zeros();
+        let starts = (0..=buckets as u64).map(|bucket| {
+            let below = hashes.partition_point(|hash| hash >> shift < bucket);
+            u32::try_from(below).unwrap_or(u32::MAX)
+        });
+        Self {
+            starts: starts.collect(),
+            shift,
+            hashes,
+        }
+    }
+
+    #[inline]
+    fn contains(&self, hash: u64) -> bool {
+        let bucket = usize::try_from(hash >> self.shift).unwrap_or(usize::MAX);
+        let bounds = self.starts.get(bucket..).and_then(<[u32]>::first_chunk);
+        bounds.is_some_and(|[from, to]| {
+            let own = self.hashes.get(*from as usize..*to as usize);
+            own.is_some_and(|own| own.contains(&hash))
+        })
     }
 }
 

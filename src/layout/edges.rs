@@ -85,28 +85,28 @@ impl Edges {
         self.0.partition_point(|edge| *edge < x)
     }
 
-    /// The bins of many numbers, each that of [`Self::bin_of`].
-    pub fn bins_of(&self, values: &[f64]) -> Vec<u16> {
+    /// The bins of many numbers, each that of [`Self::bin_of`], as far as `bins` reaches.
+    pub fn find_bins(&self, values: &[f64], bins: &mut [u16]) {
         match self.0.len() {
-            ..64 => self.search::<64>(values),
-            64..128 => self.search::<128>(values),
-            128..256 => self.search::<256>(values),
-            _ => self.search::<{ 2 * EDGES_MAX }>(values),
+            ..64 => self.search::<64>(values, bins),
+            64..128 => self.search::<128>(values, bins),
+            128..256 => self.search::<256>(values, bins),
+            _ => self.search::<{ 2 * EDGES_MAX }>(values, bins),
         }
     }
 
     /// Searches the edges for several numbers at once: each step of a search waits for the one
     /// before, and the steps of others fill that time. `N` is a power of two above the number of
     /// edges, so that each search takes the same steps and never leaves the table.
-    fn search<const N: usize>(&self, values: &[f64]) -> Vec<u16> {
+    fn search<const N: usize>(&self, values: &[f64], bins: &mut [u16]) {
         const AT_ONCE: usize = 4;
         let mut table = [f64::INFINITY; N];
         for (place, edge) in table.iter_mut().zip(&self.0) {
             *place = *edge;
         }
-        let mut bins = Vec::with_capacity(values.len());
         let (chunks, rest) = values.as_chunks::<AT_ONCE>();
-        for chunk in chunks {
+        let (found, last) = bins.as_chunks_mut::<AT_ONCE>();
+        for (chunk, found) in chunks.iter().zip(found) {
             let mut below = [0_usize; AT_ONCE];
             let mut half = N / 2;
             while half > 0 {
@@ -118,10 +118,11 @@ impl Edges {
                 }
                 half /= 2;
             }
-            bins.extend(below.map(narrow));
+            *found = below.map(narrow);
         }
-        bins.extend(rest.iter().map(|x| narrow(self.bin_of(*x))));
-        bins
+        for (x, bin) in rest.iter().zip(last) {
+            *bin = narrow(self.bin_of(*x));
+        }
     }
 
     /// The edges.

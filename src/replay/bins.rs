@@ -98,7 +98,11 @@ fn cells_of(layout: &SeriesLayout, column: &Column, rows: usize) -> Vec<u16> {
         ColumnData::Numbers { values, nulls } => {
             let invalid = short(layout.invalid_cell());
             let mut cells: Vec<u16> = match layout.bins() {
-                Bins::Numeric(bins) => bins.edges().bins_of(values),
+                Bins::Numeric(bins) => {
+                    let mut found = vec![0; values.len()];
+                    bins.edges().find_bins(values, &mut found);
+                    found
+                }
                 Bins::Categorical(_) => vec![invalid; values.len()],
             };
             for (cell, x) in cells.iter_mut().zip(values) {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::decode::{Row, SeriesName, Value};
+use super::router::{Route, Target};
+use super::waiting::{self, Waiting};
+use crate::decode::{Names, Row, SeriesName, Slot, Value};
 use crate::delta::PaneDelta;
 use crate::key::{Carried, Carrier, Role};
 use crate::layout::{Layout, LooseCounts, SeriesLayout};
@@ -16,9 +18,10 @@ pub(super) struct Block {
     last_event: Timestamp,
     carried: [u64; 4],
     /// Per cell of the layout; empty without one.
-    pub(super) cells: Vec<u64>,
+    cells: Vec<u64>,
     /// Per series of the layout, the rows that had a value of it, null included.
     present: Vec<u64>,
+    waiting: Waiting,
     loose: BTreeMap<(Role, Box<str>), LooseCounts>,
 }
 
@@ -31,8 +34,14 @@ impl Block {
             carried: [0; 4],
             cells: vec![0; shape.map_or(0, Layout::cells)],
             present: vec![0; shape.map_or(0, |shape| shape.series().len())],
+            waiting: Waiting::default(),
             loose: BTreeMap::new(),
         }
+    }
+
+    /// About how many counters it holds, without loose series.
+    pub(super) fn size(&self) -> usize {
+        self.cells.len().max(32) + waiting::ROWS * self.present.len()
     }
 
     pub(super) fn count_row(&mut self, row: &Row<'_>, late: bool) {
@@ -68,18 +77,53 @@ impl Block {
         }
     }
 
-    pub(super) fn count(&mut self, shape: &Layout, series: u32, value: Value<'_>) {
-        let series = series as usize;
-        let Some(layout) = shape.series().get(series) else {
-            return;
-        };
-        let cell = shape.offset(series) + layout.cell_of(value);
-        if let (Some(count), Some(present)) =
-            (self.cells.get_mut(cell), self.present.get_mut(series))
-        {
-            *count += 1;
-            *present += 1;
+    /// Writes down the values of a row that belong to series of the layout, to be counted later;
+    /// how many do not.
+    pub(super) fn write_row(
+        &mut self,
+        route: &mut Route,
+        names: &Names,
+        values: &[(Slot, Value<'_>)],
+    ) -> usize {
+        let width = self.present.len();
+        if width == 0 {
+            return values.len();
         }
+        let row = self.waiting.row(width);
+        let mut loose = 0;
+        for (slot, value) in values {
+            let target = route.target(*slot, names);
+            let series = route.shape.as_deref().map_or(&[][..], Layout::series);
+            if let Target::Series(at) = target
+                && let (Some(place), Some(series)) =
+                    (row.get_mut(at as usize), series.get(at as usize))
+            {
+                *place = waiting::write(series, *value);
+            } else {
+                loose += 1;
+            }
+        }
+        if self.waiting.is_full()
+            && let Some(shape) = route.shape.as_deref()
+        {
+            self.settle(shape);
+        }
+        loose
+    }
+
+    /// Counts what was written down.
+    fn settle(&mut self, shape: &Layout) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let counted = shape.series().iter().zip(&mut self.present).enumerate();
+        for (index, (series, present)) in counted {
+            let own = shape.offset(index)..shape.offset(index + 1);
+            if let Some(cells) = self.cells.get_mut(own) {
+                *present += self.waiting.count(index, series, cells);
+            }
+        }
+        self.waiting.clear();
     }
 
     /// Counts a value of a series without a layout; false when there are too many such series.
@@ -88,14 +132,13 @@ impl Block {
         name: &SeriesName,
         value: Value<'_>,
         series_max: usize,
-        size: &mut usize,
     ) -> bool {
-        let Some(counts) = self.loose(name, series_max) else {
-            return false;
-        };
-        *size += 1;
-        counts.add(value, 1);
-        true
+        let counts = self.loose(name, series_max);
+        let kept = counts.is_some();
+        if let Some(counts) = counts {
+            counts.add(value, 1);
+        }
+        kept
     }
 
     /// The counts of a series without a layout; none where there are too many such series.
@@ -113,6 +156,9 @@ impl Block {
 
     /// The sparse form. The series of a carried role that a row did not have are missing in it.
     pub(super) fn into_pane(mut self, start: Timestamp, shape: Option<&Layout>) -> PaneDelta {
+        if let Some(shape) = shape {
+            self.settle(shape);
+        }
         for (index, layout) in shape.map_or(&[][..], Layout::series).iter().enumerate() {
             let carried = self.carried_by(layout);
             let present = self.present.get(index).copied().unwrap_or(0);

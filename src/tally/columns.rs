@@ -15,8 +15,9 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::block::Block;
 use super::router::Route;
-use super::{Block, Router, Tally};
+use super::{Router, Tally};
 use crate::decode::{SeriesName, Value};
 use crate::delta::LastRecord;
 use crate::key::Carried;
@@ -122,45 +123,45 @@ impl Tally {
         let Some(last) = at.iter().copied().max() else {
             return;
         };
-        let size = &mut self.size;
-        let block = self.blocks.entry((found, pane)).or_insert_with(|| {
-            let block = Block::new(route.shape.as_deref(), last);
-            *size += block.cells.len().max(32);
-            block
-        });
+        let loose_max = router.layouts.loose_series_max;
+        let Some(block) = self.blocks.at((found, route), pane, router.pane) else {
+            return;
+        };
         block.count_rows(run.len() as u64, last, columns.carried);
+        let (mut kept, mut unnamed) = (0, 0);
         for values in columns.values {
-            let kept = block.count_values(route, values, run.clone(), (router, size));
-            if !kept {
-                self.accounting.unnamed += run.len() as u64;
+            match block.count_values(route, values, run.clone(), loose_max) {
+                Some(counters) => kept += counters,
+                None => unnamed += run.len() as u64,
             }
         }
+        self.blocks.grow(kept);
+        self.accounting.unnamed += unnamed;
     }
 }
 
 impl Block {
-    /// Counts a series in some rows; false where it is a loose one too many.
+    /// Counts a series in some rows, and returns how many counters that may have taken; `None` where
+    /// it is a loose one too many.
     fn count_values(
         &mut self,
         route: &Route,
         values: &Values<'_>,
         run: Range<usize>,
-        (router, size): (&Router, &mut usize),
-    ) -> bool {
+        loose_max: usize,
+    ) -> Option<usize> {
         match values {
             Values::Cells { series, cells } => {
                 if let (Some(shape), Some(cells)) = (route.shape.as_deref(), cells.get(run)) {
                     self.count_cells(shape, *series, cells);
                 }
-                true
+                Some(0)
             }
             Values::Loose { name, column } => {
-                let Some(counts) = self.loose(name, router.layouts.loose_series_max) else {
-                    return false;
-                };
-                *size += run.len();
+                let counts = self.loose(name, loose_max)?;
+                let rows = run.len();
                 run.for_each(|row| counts.add(column.value(row), 1));
-                true
+                Some(rows)
             }
         }
     }
