@@ -15,15 +15,17 @@
 use std::collections::BTreeMap;
 
 use self::blocks::Blocks;
+use self::last::Last;
 use self::router::Target;
 use crate::decode::{Names, Reject, Row};
-use crate::delta::{Accounting, Arrivals, Delta, LastRecord, ModelDelta};
+use crate::delta::{Accounting, Arrivals, Delta, ModelDelta};
 use crate::key::ChainKey;
 use crate::time::{Length, Timestamp};
 
 mod block;
 mod blocks;
 mod columns;
+mod last;
 mod router;
 mod waiting;
 
@@ -38,6 +40,7 @@ pub struct Tally {
     /// Of the records last seen, which mostly came in one pane: its start, and what is to be added
     /// to its arrivals.
     arriving: Option<(Timestamp, (u64, u64))>,
+    last: Last,
     blocks: Blocks,
     /// That of the router, whose routes the blocks are of.
     epoch: u64,
@@ -45,13 +48,13 @@ pub struct Tally {
 
 /// A record that was decoded, for the accounting.
 #[derive(Debug, Clone, Copy)]
-pub struct Seen {
+pub struct Seen<'a> {
     /// Its offset.
     pub offset: i64,
     /// Its Kafka timestamp.
     pub timestamp: Option<Timestamp>,
-    /// XXH3 of its value.
-    pub hash: u64,
+    /// Its value, empty where it has none.
+    pub value: &'a [u8],
 }
 
 impl Tally {
@@ -122,7 +125,7 @@ impl Tally {
     }
 
     /// Counts a record after its rows: how many they were, or why there are none.
-    pub fn record(&mut self, seen: Seen, outcome: Result<u32, Reject>, pane: Length) {
+    pub fn record(&mut self, seen: Seen<'_>, outcome: Result<u32, Reject>, pane: Length) {
         let sum = &mut self.accounting;
         sum.records += 1;
         match outcome {
@@ -133,10 +136,7 @@ impl Tally {
                 }
             }
         }
-        sum.last_record = Some(LastRecord {
-            offset: seen.offset,
-            hash: seen.hash,
-        });
+        self.last.set(seen.offset, seen.value);
         if let Some(at) = seen.timestamp {
             let length = 0..pane.as_millis();
             let (start, mut arrived) = match self.arriving.take() {
@@ -196,6 +196,7 @@ impl Tally {
             pane: router.pane,
             accounting: Accounting {
                 at_end,
+                last_record: tally.last.record(),
                 ..tally.accounting
             },
             arrivals: arrivals

@@ -194,7 +194,7 @@ impl Worker {
         let seen = Seen {
             offset: self.to,
             timestamp: Some(at),
-            hash: 0,
+            value: &[],
         };
         self.tally.record(seen, outcome, self.pane);
         self.to += 1;

@@ -15,11 +15,8 @@
 //! ranked afresh: a series near the limit may come and go, until ranking prefers those that
 //! were shown.
 
-use prometheus::TextEncoder;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric as Sample, MetricFamily, MetricType};
-use tracing::error;
 
 use crate::board::Board;
 use crate::config::SurfaceLimits;
@@ -31,6 +28,9 @@ mod folded;
 mod local;
 mod scores;
 mod table;
+mod text;
+
+use self::text::Text;
 
 pub use self::table::{Join, Kind, METRICS, Metric};
 
@@ -76,70 +76,6 @@ impl Shared {
     pub(super) fn render(&self, page: &mut Page) -> String {
         let board = self.board().filter(|board| board.ready);
         page.render(board.as_deref(), &self.local())
-    }
-}
-
-/// The text of a page, or of a part of it.
-#[derive(Debug, Default)]
-struct Text(String);
-
-impl Text {
-    /// Writes all samples of a metric; without any, there is no such metric.
-    fn metric(&mut self, metric: &Metric, samples: impl IntoIterator<Item = Sample>) {
-        let samples: Vec<_> = samples.into_iter().collect();
-        let mut family = MetricFamily::default();
-        family.set_name(metric.name.to_owned());
-        family.set_help(metric.help.to_owned());
-        family.set_field_type(match metric.kind {
-            Kind::Counter => MetricType::COUNTER,
-            Kind::Gauge => MetricType::GAUGE,
-        });
-        family.set_metric(samples);
-        self.families(&[family]);
-    }
-
-    fn families(&mut self, families: &[MetricFamily]) {
-        for family in families
-            .iter()
-            .filter(|family| !family.get_metric().is_empty())
-        {
-            let one = std::slice::from_ref(family);
-            if let Err(error) = TextEncoder::new().encode_utf8(one, &mut self.0) {
-                error!(metric = family.name(), %error, "metric not written");
-            }
-        }
-    }
-}
-
-impl Metric {
-    /// A sample; the labels are in the order of [`Metric::labels`].
-    fn sample(&self, labels: &[&str], value: f64) -> Sample {
-        debug_assert_eq!(
-            labels.len(),
-            self.labels.len(),
-            "{} has other labels",
-            self.name
-        );
-        let pairs = self.labels.iter().zip(labels).map(|(name, text)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value((*text).to_owned());
-            pair
-        });
-        let mut sample = Sample::from_label(pairs.collect());
-        match self.kind {
-            Kind::Counter => {
-                let mut counter = Counter::default();
-                counter.set_value(value);
-                sample.set_counter(counter);
-            }
-            Kind::Gauge => {
-                let mut gauge = Gauge::default();
-                gauge.set_value(value);
-                sample.set_gauge(gauge);
-            }
-        }
-        sample
     }
 }
 

@@ -62,7 +62,7 @@ impl Cutter {
         let seen = Seen {
             offset: self.head,
             timestamp: None,
-            hash: 0,
+            value: &[],
         };
         self.tally.record(seen, Ok(1), self.pane);
         cut

@@ -193,7 +193,7 @@ impl Lane {
     /// A record was counted.
     pub(super) fn counted(
         &mut self,
-        seen: Seen,
+        seen: Seen<'_>,
         outcome: Result<u32, Reject>,
         pane: Length,
         now_ms: u64,

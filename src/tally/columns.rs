@@ -19,7 +19,6 @@ use super::block::Block;
 use super::router::Route;
 use super::{Router, Tally};
 use crate::decode::{SeriesName, Value};
-use crate::delta::LastRecord;
 use crate::key::Carried;
 use crate::time::{Length, Timestamp};
 
@@ -94,7 +93,7 @@ impl Tally {
         let sum = &mut self.accounting;
         sum.records += at.len() as u64;
         sum.rows += at.len() as u64;
-        sum.last_record = Some(LastRecord { offset, hash: 0 });
+        self.last.set(offset, &[]);
         let Some(found) = router.find(columns.model, columns.version) else {
             return;
         };

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use super::real;
 use super::table::{
     ALERT_EVIDENCE, ALERT_LINE_PSI, INVALID_RATIO, JS_DISTANCE, KS_DISTANCE, MISSING_RATIO, Metric,
     NOVEL_RATIO, PSI, PSI_ADJUSTED, SERIES_OMITTED, WASSERSTEIN_SIGMA,
 };
-use super::{Text, real};
+use super::text::{Sample, Text};
 use crate::alert::judge::Verdicts;
 use crate::board::{Board, ClosedWindow};
 use crate::expose::view::{novel, ratio, shown};
@@ -83,27 +84,20 @@ struct Entry<'a> {
     window: &'a str,
     scored: &'a Scored,
     closed: &'a ClosedWindow,
+    /// What it was judged, against the reference that alerts are judged by.
+    verdicts: Option<&'a Verdicts>,
 }
 
 impl Entry<'_> {
-    /// In the order of the labels of scores.
-    fn labels(&self) -> [&str; 5] {
-        [
+    /// The labels of its scores, as they are written: all scores have the same.
+    fn labels(&self) -> String {
+        PSI.labelled(&[
             self.key.model.as_str(),
             self.key.version.as_str(),
             self.layout.name(),
             self.window,
             self.scored.against.as_str(),
-        ]
-    }
-
-    /// What it was judged, against the reference that alerts are judged by.
-    fn verdicts(&self) -> Option<&Verdicts> {
-        let judge = self.closed.judge.as_ref()?;
-        let mut verdicts = self.closed.verdicts.iter();
-        verdicts
-            .find(|one| one.series == self.scored.series)
-            .filter(|_| judge.reference.header.role == self.scored.against)
+        ])
     }
 
     fn scores(&self) -> Option<&Scores> {
@@ -144,16 +138,20 @@ fn write(board: &Board, series_max: usize) -> String {
                 window,
                 scored,
                 closed,
+                verdicts: verdicts(closed, scored),
             })
         })
     });
     let (entries, omitted) = worst(all.collect(), series_max);
     let mut page = Text::default();
-    // one metric after the other: the samples of all of them at once would take eight times as much
+    let labelled: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry, entry.labels()))
+        .collect();
     for (metric, value) in &VALUES {
-        let samples = entries
+        let samples = labelled
             .iter()
-            .filter_map(|entry| Some(metric.sample(&entry.labels(), value(entry)?)));
+            .filter_map(|(entry, labels)| Some(Sample::labelled(labels, value(entry)?)));
         page.metric(metric, samples);
     }
     page.metric(&SERIES_OMITTED, [SERIES_OMITTED.sample(&[], real(omitted))]);
@@ -162,10 +160,27 @@ fn write(board: &Board, series_max: usize) -> String {
     page.0
 }
 
+/// The verdicts of a series, if alerts are judged by the reference that it was scored against.
+fn verdicts<'a>(closed: &'a ClosedWindow, scored: &Scored) -> Option<&'a Verdicts> {
+    let judge = closed.judge.as_ref()?;
+    if judge.reference.header.role != scored.against {
+        return None;
+    }
+    // they are ascending, and most windows have one for each series
+    let near = closed.verdicts.get(scored.series);
+    let near = near.filter(|one| one.series == scored.series);
+    near.or_else(|| {
+        closed
+            .verdicts
+            .iter()
+            .find(|one| one.series == scored.series)
+    })
+}
+
 /// What each test says.
 fn evidence(page: &mut Text, entries: &[Entry<'_>]) {
     let samples = entries.iter().flat_map(|entry| {
-        let tests = entry.verdicts().map_or(&[][..], |verdicts| &verdicts.tests);
+        let tests = entry.verdicts.map_or(&[][..], |verdicts| &verdicts.tests);
         tests.iter().map(|judged| {
             let labels = [
                 entry.key.model.as_str(),
@@ -186,12 +201,11 @@ fn lines(page: &mut Text, entries: Vec<Entry<'_>>) {
     let (entries, _) = worst(entries, LINES_MAX);
     let samples = entries.iter().filter_map(|entry| {
         let length = entry.closed.window.length;
-        let line = entry
-            .closed
-            .judge
-            .as_ref()?
-            .line(entry.verdicts()?, length)?;
-        Some(ALERT_LINE_PSI.sample(&entry.labels(), line))
+        let line = entry.closed.judge.as_ref()?.line(entry.verdicts?, length)?;
+        Some(Sample {
+            labels: entry.labels().into(),
+            value: line,
+        })
     });
     page.metric(&ALERT_LINE_PSI, samples);
 }

@@ -43,7 +43,7 @@ fn count(lane: &mut Lane, offset: i64, now_ms: u64) {
     let seen = Seen {
         offset,
         timestamp: None,
-        hash: 7,
+        value: &[],
     };
     lane.counted(seen, Ok(0), Length::MINUTE, now_ms);
 }
