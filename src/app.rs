@@ -170,7 +170,7 @@ fn show_log(shared: &Arc<Shared>, appender: &Appender, clock: Clock) {
     });
     shared.set_commands(clock, {
         let appender = appender.clone();
-        move |record| appender.append(record, &Failed::default())
+        move |record| appender.append(record, &Failed::default()).map(drop)
     });
     shared.set_append_errors({
         let appender = appender.clone();

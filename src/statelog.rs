@@ -133,8 +133,9 @@ enum AppenderHome {
 }
 
 impl Appender {
-    /// Queues a record; `failed` is set when it is known to be lost. Does not wait.
-    pub fn append(&self, record: &Record, failed: &Failed) -> Result<(), AppendError> {
+    /// Queues a record, and returns its bytes; `failed` is set when it is known to be lost. Does
+    /// not wait.
+    pub fn append(&self, record: &Record, failed: &Failed) -> Result<usize, AppendError> {
         let bytes = record.to_bytes()?;
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(AppendError::TooLarge {
@@ -142,10 +143,12 @@ impl Appender {
                 max: RECORD_BYTES_MAX,
             });
         }
+        let length = bytes.len();
         match &self.0 {
-            AppenderHome::Embedded(home) => home.append(bytes, failed.clone()),
-            AppenderHome::Kafka(home) => home.append(&bytes, failed.clone()),
+            AppenderHome::Embedded(home) => home.append(bytes, failed.clone())?,
+            AppenderHome::Kafka(home) => home.append(&bytes, failed.clone())?,
         }
+        Ok(length)
     }
 
     /// Takes away the records before this position. Blocks on disk or network.

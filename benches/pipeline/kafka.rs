@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use driftd::time::Timestamp;
 use rdkafka::ClientConfig;
@@ -57,59 +57,47 @@ impl Kafka {
         config
     }
 
-    /// Creates a topic and fills it; returns the bytes of all values.
-    pub fn fill(&self, topic: &str, events: u64, shape: Shape, codec: &str) -> Outcome<u64> {
+    /// Where its files are.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn create(&self, topic: &str) -> Outcome<()> {
         let admin: AdminClient<DefaultClientContext> = self.config().create()?;
         let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
         let new = new.set("retention.ms", "-1");
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(admin.create_topics([&new], &AdminOptions::new()))?;
-        let producer: BaseProducer = self
-            .config()
-            .set("compression.type", codec)
-            .set("linger.ms", "50")
-            .set("batch.size", "1000000")
-            .set("queue.buffering.max.messages", "500000")
-            .create()?;
-        let (mut line, mut random) = (String::new(), Random(7));
-        let start = "2026-03-01T00:00:00Z".parse::<Timestamp>()?.as_millis();
-        let mut bytes = 0;
+        let made = admin.create_topics([&new], &AdminOptions::new());
+        runtime()?.block_on(made)?;
+        Ok(())
+    }
+
+    /// Creates a topic and fills it with a day of events; returns the bytes of all values.
+    pub fn fill(&self, topic: &str, events: u64, shape: Shape, codec: &str) -> Outcome<u64> {
+        self.create(topic)?;
+        let mut load = Load::new(self, topic, shape, codec)?;
         for count in 0..events {
-            // a day of event time over the whole stream
-            let at = count * 86_400 / events.max(1);
-            event(&mut line, shape, (count, at), &mut random);
-            bytes += line.len() as u64;
-            // not that of the model, which comes in turns too
-            let partition = i32::try_from(count / 64 % 8)?;
-            // the record is as old as its event, or it would be rejected as expired
-            let mut record = BaseRecord::<(), str>::to(topic)
-                .payload(&line)
-                .partition(partition)
-                .timestamp(start + at.cast_signed() * 1_000);
-            while let Err((error, back)) = producer.send(record) {
-                if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                    return Err(error.into());
-                }
-                producer.poll(Duration::from_millis(5));
-                record = back;
-            }
-            if count % 1_000 == 0 {
-                producer.poll(Duration::ZERO);
-            }
+            // models come in turns as well, and are to be in each partition
+            load.send(count, count * 86_400 / events.max(1), count / 64 % 8)?;
         }
-        producer.flush(Duration::from_mins(2))?;
-        Ok(bytes)
+        load.finish()
+    }
+
+    /// Sends so many events a second for so many seconds; returns the bytes of all values.
+    pub fn produce(&self, topic: &str, (rate, seconds): (u64, u64), shape: Shape) -> Outcome<u64> {
+        let mut load = Load::new(self, topic, shape, "lz4")?;
+        let begun = Instant::now();
+        for count in 0..rate * seconds {
+            load.send(count, count / rate, count % 8)?;
+            let due = Duration::from_micros(count * 1_000_000 / rate);
+            std::thread::sleep(due.saturating_sub(begun.elapsed()));
+        }
+        load.finish()
     }
 
     /// Makes room for the next topic.
     pub fn forget(&self, topic: &str) -> Outcome<()> {
         let admin: AdminClient<DefaultClientContext> = self.config().create()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        runtime.block_on(admin.delete_topics(&[topic], &AdminOptions::new()))?;
+        runtime()?.block_on(admin.delete_topics(&[topic], &AdminOptions::new()))?;
         Ok(())
     }
 }
@@ -125,5 +113,68 @@ impl Drop for Kafka {
         if stopped.is_err() {
             eprintln!("Kafka is still running in {}", self.dir.path().display());
         }
+    }
+}
+
+fn runtime() -> Outcome<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    Ok(builder.enable_all().build()?)
+}
+
+/// Sends events to a topic.
+struct Load {
+    producer: BaseProducer,
+    topic: String,
+    shape: Shape,
+    random: Random,
+    line: String,
+    start: i64,
+    bytes: u64,
+}
+
+impl Load {
+    fn new(kafka: &Kafka, topic: &str, shape: Shape, codec: &str) -> Outcome<Self> {
+        Ok(Self {
+            producer: kafka
+                .config()
+                .set("compression.type", codec)
+                .set("linger.ms", "50")
+                .set("batch.size", "1000000")
+                .set("queue.buffering.max.messages", "500000")
+                .create()?,
+            topic: topic.to_owned(),
+            shape,
+            random: Random(7),
+            line: String::new(),
+            start: "2026-03-01T00:00:00Z".parse::<Timestamp>()?.as_millis(),
+            bytes: 0,
+        })
+    }
+
+    /// The `count`th event, at second `at` of the stream.
+    fn send(&mut self, count: u64, at: u64, partition: u64) -> Outcome<()> {
+        event(&mut self.line, self.shape, (count, at), &mut self.random);
+        self.bytes += self.line.len() as u64;
+        // the record is as old as its event, or it would be rejected as expired
+        let mut record = BaseRecord::<(), str>::to(&self.topic)
+            .payload(&self.line)
+            .partition(i32::try_from(partition)? % PARTITIONS)
+            .timestamp(self.start + at.cast_signed() * 1_000);
+        while let Err((error, back)) = self.producer.send(record) {
+            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
+                return Err(error.into());
+            }
+            self.producer.poll(Duration::from_millis(5));
+            record = back;
+        }
+        if count % 1_000 == 0 {
+            self.producer.poll(Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Outcome<u64> {
+        self.producer.flush(Duration::from_mins(2))?;
+        Ok(self.bytes)
     }
 }

@@ -1,8 +1,9 @@
 //! The whole daemon against a real Kafka whose topics are already full, beside what nobody can do
-//! without, in the same run: a bare consumer of the same topic, and a bare parse of the same events.
+//! without, in the same run: a bare consumer of the same topic, and a bare parse of the events.
 //!
 //! ```text
-//! cargo bench --bench pipeline -- [--events 4000000] [--rounds 3] [--only 20 features]
+//! cargo bench --bench pipeline -- [--events 4000000] [--rounds 3] [--only "20 features"]
+//! cargo bench --bench pipeline -- --state      # instead: what the state log takes
 //! ```
 //!
 //! CPU is of the whole client process, from `/proc`, and that of driftd includes its start, its
@@ -35,6 +36,7 @@ mod daemon;
 mod events;
 mod figure;
 mod kafka;
+mod state;
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -48,7 +50,7 @@ pub struct Case {
     part: u64,
 }
 
-const SHAPE: Shape = Shape {
+pub const SHAPE: Shape = Shape {
     features: 20,
     ballast: 0,
     models: 1,
@@ -132,6 +134,9 @@ fn main() -> Outcome<()> {
     let rounds: usize = argument("--rounds", "3").parse()?;
     let only = argument("--only", "");
     let kafka = Kafka::start()?;
+    if std::env::args().any(|arg| arg == "--state") {
+        return state::measure(&kafka);
+    }
     println!(
         "| topic | bytes | consumer us | parse us | driftd us | ratio | consumer events/s | \
          driftd events/s | values/s | peak MB |\n|---|---|---|---|---|---|---|---|---|---|"

@@ -247,7 +247,8 @@ tables! {
         /// The directory of the state log, its snapshots and the journal, where their home is
         /// embedded; made when it is not there.
         dir: String = Text, Is("driftd-state");
-        /// How long counts may wait before they are appended.
+        /// How long counts may wait before they are appended; those of a partition whose end is
+        /// reached wait a second, where their records are ten times as long as the last delta.
         flush_interval: Span = Kind::Length("100ms", "1m"), Is("5s");
         /// How long after a snapshot of what is known the next one is written. A start folds what
         /// came since; what came before the second newest is taken out of the state log.

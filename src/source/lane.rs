@@ -102,6 +102,10 @@ pub(super) struct Lane {
     /// Where the chain begins while the fold does not know it.
     start: i64,
     bound: RecordBound,
+    /// The bytes of the values in the tally, and those of the last delta: what it costs to say
+    /// something.
+    pub(super) input_bytes: usize,
+    delta_bytes: usize,
     /// When the tally got its first count.
     since_ms: Option<u64>,
     /// Everything that can be read was read.
@@ -132,6 +136,8 @@ impl Lane {
             remembered: last_record,
             start: position,
             bound: RecordBound::new(RECORDS_MAX),
+            input_bytes: 0,
+            delta_bytes: 0,
             since_ms: None,
             at_end: false,
             said_end_ms: None,
@@ -199,6 +205,7 @@ impl Lane {
         now_ms: u64,
     ) {
         self.tally.record(seen, outcome, pane);
+        self.input_bytes += seen.value.len();
         self.moved(seen.offset + 1, now_ms);
     }
 
@@ -248,7 +255,7 @@ impl Lane {
         };
         let delta = self.tally.take(router, range, self.at_end);
         self.sealed = Some(Record::Delta(Box::new(delta)));
-        self.since_ms = None;
+        (self.since_ms, self.input_bytes) = (None, 0);
         self.said_end_ms = self.at_end.then_some(now_ms);
         self.writer.handle(Event::Sealed { attempt });
     }
@@ -263,7 +270,8 @@ impl Lane {
         }
         let failed = Failed::default();
         match append(record, &failed) {
-            Ok(()) => {
+            Ok(bytes) => {
+                self.delta_bytes = bytes;
                 (self.sealed, self.failed) = (None, failed);
                 self.writer.handle(Event::Appended { now_ms });
                 Handed::Over
@@ -349,6 +357,7 @@ impl Lane {
 
     fn discard(&mut self) {
         self.tally = Tally::default();
+        self.input_bytes = 0;
         (self.since_ms, self.said_end_ms) = (None, None);
         self.at_end = false;
         self.misplaced = true;

@@ -34,7 +34,7 @@ use crate::statelog::{AppendError, Failed};
 const CARE_INTERVAL_MS: u64 = 1_000;
 
 /// Appends a record to the state log, as [`crate::statelog::Appender::append`] does.
-pub type Append = Arc<dyn Fn(&Record, &Failed) -> Result<(), AppendError> + Send + Sync>;
+pub type Append = Arc<dyn Fn(&Record, &Failed) -> Result<usize, AppendError> + Send + Sync>;
 
 /// What all readers of a source have in common.
 pub struct ReaderCommon {
@@ -68,7 +68,7 @@ impl ReaderCommon {
             start,
         };
         match (self.append)(&record, &Failed::default()) {
-            Ok(()) => true,
+            Ok(_) => true,
             Err(error) => {
                 tracing::warn!(%chain, %error, "a chain cannot begin, retrying");
                 false

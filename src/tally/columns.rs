@@ -140,8 +140,8 @@ impl Tally {
 }
 
 impl Block {
-    /// Counts a series in some rows, and returns how many counters that may have taken; `None` where
-    /// it is a loose one too many.
+    /// Counts a series in some rows, and returns how many counters that may have taken; `None`
+    /// where it is a loose one too many.
     fn count_values(
         &mut self,
         route: &Route,

@@ -24,6 +24,9 @@ use crate::log::{Entry, Log};
 use crate::random::Random;
 use crate::topic::{TOPIC, Topic};
 
+/// What a delta is said to take: now more than a tenth of its records, now less.
+const SENT_BYTES: usize = 100;
+
 /// What a replica was at a place of the log, as blocks of bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
@@ -175,7 +178,7 @@ impl Process {
             cluster: "c".into(),
             append: Arc::new(move |record: &Record, failed: &Failed| {
                 let mut log = sender.lock().expect("nobody panics with the log");
-                log.send(id, record, failed)
+                log.send(id, record, failed).map(|()| SENT_BYTES)
             }),
             door: Arc::clone(&door),
             beginnings: Beginnings::new(around.start, [(TOPIC.to_owned(), partitions, known)]),

@@ -59,7 +59,8 @@ pub(super) fn history(shown: &Shown<'_>) -> Markup {
         section aria-labelledby="history" {
             h2 #history { "History" }
             p.legend {
-                "Windows of " (history.window.0) ", one each " (history.step.0) ". "
+                "Windows of " (history.window.0) ", one each " (history.step.0)
+                ", as far back as their rows are kept; earlier scores are in Prometheus. "
                 span.key-line { "alert line" } " " span.key-start { "a version starts" } " "
                 span.key-fired { "an alert fired" } " " span.key-open { "not complete" }
             }

@@ -160,7 +160,7 @@ fn common(door: &Arc<Door>, fold: &Arc<Mutex<Fold>>) -> ReaderCommon {
                 return Err(AppendError::Full);
             }
             fold.log.push(record.clone());
-            Ok(())
+            Ok(0)
         }),
         door: Arc::clone(door),
         beginnings: Beginnings::new(Start::Earliest, []),

@@ -1,7 +1,8 @@
 //! When a lane has to finish a delta, and when it may count no more until it has.
 //!
 //! ```text
-//! counts       after flush_ms, at the end of the partition after a second, or when they are many
+//! counts       after flush_ms, or when they are many; at the end of the partition after a second,
+//!              if their records are ten times as long as the last delta was
 //! none, at end every minute, so that time passes for the fold
 //! none         never
 //! ```
@@ -13,6 +14,10 @@ const AT_END_INTERVAL_MS: u64 = 60_000;
 
 /// How long counts wait in a lane that is at the end, so that windows close soon.
 const AT_END_FLUSH_MS: u64 = 1_000;
+
+/// The input is so many times as long as the state log, where that is up to us: where little comes,
+/// counts wait as long as they may.
+const INPUT_SHARE: usize = 10;
 
 /// When a lane has to finish a delta.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +34,8 @@ impl Lane {
         let waited_ms = |since: u64| now_ms.saturating_sub(since);
         match self.since_ms {
             Some(since) => {
-                let wait_ms = if self.at_end {
+                let is_worth = self.input_bytes >= INPUT_SHARE * self.delta_bytes;
+                let wait_ms = if self.at_end && is_worth {
                     at_end_ms
                 } else {
                     pace.flush_ms

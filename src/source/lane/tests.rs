@@ -58,7 +58,7 @@ fn log(answer: fn() -> Result<(), AppendError>) -> (Append, Arc<Mutex<Vec<Record
     let log = Arc::clone(&taken);
     let append: Append = Arc::new(move |record: &Record, _: &Failed| {
         log.lock().unwrap().push(record.clone());
-        answer()
+        answer().map(|()| 100)
     });
     (append, taken)
 }
@@ -135,6 +135,26 @@ fn a_delta_is_due_by_time_or_by_size() {
         ..PACE
     };
     assert!(lane.wants_seal(small, 10_000), "as large as it may be");
+}
+
+#[test]
+fn at_the_end_little_waits_longer_than_much() {
+    let mut lane = lane();
+    let (append, _) = log(|| Ok(()));
+    count(&mut lane, HEAD, 0);
+    seal(&mut lane, 1, 0);
+    assert_eq!(
+        lane.hand_over(&append, 0),
+        Handed::Over,
+        "a delta of 100 bytes"
+    );
+    fate(&mut lane, 1, true);
+    count(&mut lane, HEAD + 1, 10_000);
+    lane.at_end = true;
+    lane.input_bytes = 999;
+    assert!(!lane.wants_seal(PACE, 14_999) && lane.wants_seal(PACE, 15_000));
+    lane.input_bytes = 1_000;
+    assert!(!lane.wants_seal(PACE, 10_999) && lane.wants_seal(PACE, 11_000));
 }
 
 #[test]
@@ -265,7 +285,7 @@ fn a_failure_report_or_the_deadline_is_a_cause_to_restart() {
     let kept = Arc::clone(&failures);
     let append: Append = Arc::new(move |_: &Record, failed: &Failed| {
         kept.lock().unwrap().push(failed.clone());
-        Ok(())
+        Ok(100)
     });
     let mut lane = lane();
     count(&mut lane, HEAD, 0);
