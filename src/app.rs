@@ -29,7 +29,7 @@ use crate::app::snapshots::{Standing, Writer};
 use crate::clock::Clock;
 use crate::config::{Config, Home};
 use crate::engine::Engine;
-use crate::expose::{self, Shared};
+use crate::expose::{self, Shared, Tls};
 use crate::journal::{self, Journal};
 use crate::source::{Common, Door, Source, SourceError, Watch, admin};
 use crate::statelog::record::Record;
@@ -75,11 +75,12 @@ pub async fn serve(
     started: impl FnOnce(Running),
 ) -> Result<(), AppError> {
     let config = Arc::new(config);
+    let tls = config.http.certificate.clone().map(Tls::open).transpose()?;
     let listener = expose::bind(config.http.listen).await?;
     let listen = listener
         .local_addr()
         .map_err(|_gone| AppError::Thread("http listener"))?;
-    tracing::info!(%listen, "listening");
+    tracing::info!(%listen, tls = tls.is_some(), "listening");
     let cluster = connect(&config).await?;
     // before the state log: what the journal has must be in the part of the log that is read first
     let (journal, writer) = open_journal(&config, clock).await?;
@@ -92,6 +93,7 @@ pub async fn serve(
     let (stopped, stopping) = watch::channel(false);
     let http = tokio::spawn(expose::serve(
         listener,
+        tls,
         Arc::clone(&shared),
         wait(stopping.clone()),
     ));

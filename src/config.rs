@@ -16,11 +16,13 @@ use crate::decode::{FieldPaths, Limits};
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
+mod certificate;
 mod check;
 mod load;
 mod raw;
 mod tokens;
 
+pub use self::certificate::{Certificate, CertificateError, CertificateFiles};
 pub(crate) use self::check::window_length;
 pub use self::check::{Problem, Problems};
 pub use self::load::{Overrides, environment, load};
@@ -166,6 +168,8 @@ pub struct Http {
     pub tokens: Option<Tokens>,
     /// Whether all may read where there are tokens.
     pub open_reads: bool,
+    /// What is served over TLS is signed with; `None` speaks plain HTTP.
+    pub certificate: Option<CertificateFiles>,
 }
 
 /// Bounds of what is shown.

@@ -11,6 +11,7 @@
 //! ```text
 //! auth      tokens: who may read, and who may give commands
 //! guard     connections, idle time, time per request, bytes of a request's head
+//! tls       handshakes, and certificates that are renewed
 //! session   who signed in with a browser, and that a form is one of ours
 //! api       routes
 //! work      what asks for more than a look runs on few threads beside the runtime's
@@ -46,19 +47,25 @@
 //! ```
 
 use std::fmt;
+use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::Extension;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::time;
+use tokio_rustls::rustls;
+
+pub use self::tls::Tls;
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::config::{SurfaceLimits, Tokens};
+use crate::config::{CertificateError, SurfaceLimits, Tokens};
+use crate::expose::session::OverTls;
 use crate::journal::Journal;
 use crate::statelog::AppendError;
 use crate::statelog::record::Record;
@@ -74,6 +81,7 @@ mod page;
 mod problem;
 mod query;
 mod session;
+mod tls;
 pub mod view;
 mod work;
 
@@ -114,6 +122,12 @@ pub enum ExposeError {
     /// Something else.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The files of the certificate are not right.
+    #[error("cannot serve TLS")]
+    Certificate(#[from] CertificateError),
+    /// TLS itself does not work.
+    #[error("cannot serve TLS")]
+    Tls(#[source] rustls::Error),
     /// Serving ended by itself.
     #[error("the HTTP surface stopped")]
     Serve(#[source] io::Error),
@@ -303,9 +317,11 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ExposeError> {
         })
 }
 
-/// Answers requests until `shutdown` is done, and then those under way, for 5 s at most.
+/// Answers requests, over TLS or plainly, until `shutdown` is done, and then those under way, for
+/// 5 s at most.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     shared: Arc<Shared>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ExposeError> {
@@ -314,8 +330,18 @@ pub async fn serve(
         shutdown.await;
         drop(stopping);
     };
-    let listener = guard::Listener::new(listener);
-    let server = axum::serve(listener, api::router(shared)).with_graceful_shutdown(signal);
+    let listener = guard::Listener::new(listener, tls.as_ref().map(Tls::doors));
+    let router = match &tls {
+        Some(_) => api::router(shared).layer(Extension(OverTls)),
+        None => api::router(shared),
+    };
+    let server = axum::serve(listener, router).with_graceful_shutdown(signal);
+    let renewed = async {
+        match tls {
+            Some(tls) => tls.watch().await,
+            None => future::pending().await,
+        }
+    };
     let cut = async move {
         // an error is what is waited for: nothing is ever sent
         drop(stopped.await);
@@ -324,5 +350,6 @@ pub async fn serve(
     tokio::select! {
         ended = server => ended.map_err(ExposeError::Serve),
         () = pin!(cut) => Ok(()),
+        () = renewed => Ok(()),
     }
 }

@@ -453,6 +453,7 @@ fn the_example_configuration_is_taken_as_it_stands_and_with_all_its_settings() {
     // files that are not here, and two pairs of which only one may be set
     let expected = [
         "alerts.rule[0].false_alarms_per_month: cannot stand beside `series`",
+        "http.tls.certificate: `/etc/driftd/tls/tls.crt` cannot be read",
         "http.tokens_file: `/etc/driftd/tokens` cannot be read",
         "kafka.sasl.password_file: there is kafka.sasl.password already",
         "kafka.tls.ca: there is no file",

@@ -11,7 +11,10 @@ use globset::Glob;
 
 use crate::config::load::{Table, origin, read};
 use crate::config::raw::{self, Raw};
-use crate::config::{Config, Home, Http, Log, LogFormat, Reference, State, SurfaceLimits, Tokens};
+use crate::config::{
+    CertificateError, CertificateFiles, Config, Home, Http, Log, LogFormat, Reference, State,
+    SurfaceLimits, Tokens,
+};
 use crate::statelog::record::Configuration;
 use crate::telemetry;
 use crate::time::Length;
@@ -112,6 +115,7 @@ impl Checker {
                 listen: self.listen(&raw.http.listen),
                 tokens: raw.http.tokens_file.and_then(|file| self.tokens(&file)),
                 open_reads: raw.http.reads == "all",
+                certificate: raw.http.tls.map(|tls| self.certificate(tls)),
             },
             limits: SurfaceLimits {
                 metric_series_max: raw.limits.metric_series_max,
@@ -232,6 +236,25 @@ impl Checker {
                 None
             }
         }
+    }
+
+    fn certificate(&mut self, raw: raw::HttpTls) -> CertificateFiles {
+        let files = CertificateFiles {
+            certificate: PathBuf::from(raw.certificate),
+            key: PathBuf::from(raw.key),
+        };
+        // what is required and missing was said
+        let keys = ["http.tls.certificate", "http.tls.key"];
+        if !keys.iter().any(|key| know(&self.problems, key))
+            && let Err(error) = files.load()
+        {
+            let key = match error {
+                CertificateError::Certificate { .. } => "http.tls.certificate",
+                CertificateError::Key { .. } => "http.tls.key",
+            };
+            self.report(Problem::new(key, error.to_string()));
+        }
+        files
     }
 
     fn log(&mut self, raw: raw::Log) -> Log {

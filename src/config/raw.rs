@@ -13,6 +13,7 @@
 //! without a default is optional here.
 
 mod docs;
+mod kind;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use crate::time::{Length, LengthError};
 
 pub use self::docs::{KeyDoc, keys};
+pub(super) use self::kind::{Fallback, Key, Kind};
 
 /// The longest text in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 4096;
@@ -34,59 +36,6 @@ pub(super) const PROPERTIES_MAX: usize = 256;
 
 /// What a window may be compared with.
 pub(super) const BASELINES: &[&str] = &["auto", "global", "hour_of_day", "hour_of_day_weekend"];
-
-/// A key of a table.
-#[derive(Debug)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) doc: &'static str,
-    pub(super) kind: Kind,
-    pub(super) fallback: Fallback,
-}
-
-/// What may be written.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    /// A text that is not empty.
-    Text,
-    /// As `Text`, but never shown.
-    Secret,
-    /// Where a field of an event comes from.
-    Field,
-    /// One of these texts.
-    Choice(&'static [&'static str]),
-    /// A whole number between these, both included.
-    Integer(i64, i64),
-    /// A number between these, both included.
-    Number(&'static str, &'static str),
-    /// `true` or `false`.
-    Flag,
-    /// A length of time between these, both included.
-    Length(&'static str, &'static str),
-    /// So many texts: an array of them, or one text with commas.
-    List(usize, usize),
-    /// The librdkafka properties: texts, numbers and booleans by name.
-    Properties,
-    /// Numbers from 0 on by name.
-    Numbers,
-    /// A table.
-    Section(&'static [Key]),
-    /// An array of tables; where it is required there is at least one.
-    Sections(&'static [Key]),
-}
-
-/// What a key is that nobody wrote.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Fallback {
-    /// This, as it would stand in an environment variable.
-    Is(&'static str),
-    /// The number of cores.
-    Cores,
-    /// Absent, which is fine.
-    Unset,
-    /// Absent, which is a problem. A table of this kind is always there, for its own keys to be.
-    Required,
-}
 
 use self::Fallback::{Cores, Is, Required, Unset};
 use self::Kind::{
@@ -343,6 +292,17 @@ tables! {
         /// Who may read where there are tokens: whoever has a `token`, or `all`; then only commands
         /// need one.
         reads: String = Choice(&["token", "all"]), Is("token");
+        /// TLS. With the table, what listens speaks nothing else.
+        tls: Option<HttpTls> = Section(HttpTls::KEYS), Unset;
+    }
+
+    /// The certificate of the HTTP surface.
+    HttpTls {
+        /// PEM file of the certificate and those that lead to its authority, in this order. With
+        /// it HTTP is served over TLS (1.2 or 1.3) alone; a renewed one is taken up within 10 s.
+        certificate: String = Text, Required;
+        /// PEM file of the key of that certificate, without a passphrase.
+        key: String = Text, Required;
     }
 
     /// Bounds on what the data may make driftd hold and show.

@@ -165,6 +165,9 @@ fn all_that_can_be_set_is_read() {
         [http]
         listen = '[::]:0'
         tokens_file = '{1}'
+        [http.tls]
+        certificate = 'tests/data/tls/first.pem'
+        key = 'tests/data/tls/first.key'
         [limits]
         models_max = 1
         loose_series_max = 2
