@@ -3,6 +3,7 @@
 //! ```text
 //!   Kafka --[source: N threads]--> state log --[fold: 1 thread]--> Board --> HTTP (tokio)
 //!              ^                      ^  ^             |  \-Entry-> Journal --> its home
+//!              |                      +-marks-webhooks-|--------------/
 //!              |                      |  +-references--+  artifacts found become records
 //!              +------- Door ---------|----------------+  heads, fates and layouts go back
 //!                                     |                |
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::error::AppError;
 use crate::app::folding::{Event, Folding};
+use crate::app::hooks::Hooks;
 use crate::app::references::References;
 use crate::app::snapshots::{Standing, Writer};
 use crate::clock::Clock;
@@ -38,6 +40,7 @@ use crate::statelog::{self, Appender, Failed, StateLogError};
 
 mod error;
 mod folding;
+mod hooks;
 mod members;
 mod references;
 pub mod resume;
@@ -87,9 +90,7 @@ pub async fn serve(
     let (appender, reader) = open(&config, clock).await?;
     let (engine, reader, snapshots) = resume(&config, reader, &cluster, &journal).await?;
 
-    let shared = Arc::new(Shared::new(config.limits));
-    shared.set_journal(journal.clone());
-    shared.set_tokens(config.http.tokens.clone(), config.http.open_reads);
+    let shared = surface(&config, &journal);
     let (stopped, stopping) = watch::channel(false);
     let http = tokio::spawn(expose::serve(
         listener,
@@ -114,7 +115,7 @@ pub async fn serve(
         door: Arc::clone(&door),
         shared: Arc::clone(&shared),
         appender: appender.clone(),
-        journal,
+        journal: journal.clone(),
         copies,
         events,
         clock,
@@ -127,9 +128,11 @@ pub async fn serve(
         clock,
         cluster,
         appender,
+        journal,
         shared,
         door,
         sources: Vec::new(),
+        hooks: None,
     };
     let running = Running {
         listen,
@@ -148,6 +151,14 @@ pub async fn serve(
     let _ended_with_its_own_log_line = tokio::time::timeout(Duration::from_secs(1), http).await;
     folded?;
     ended
+}
+
+/// What HTTP shows, nothing of it yet.
+fn surface(config: &Config, journal: &Journal) -> Arc<Shared> {
+    let shared = Arc::new(Shared::new(config.limits));
+    shared.set_journal(journal.clone());
+    shared.set_tokens(config.http.tokens.clone(), config.http.open_reads);
+    shared
 }
 
 /// Waits for a snapshot that is being written, but not for long: the next one will be.
@@ -194,9 +205,11 @@ struct Daemon {
     clock: Clock,
     cluster: Arc<str>,
     appender: Appender,
+    journal: Journal,
     shared: Arc<Shared>,
     door: Arc<Door>,
     sources: Vec<Source>,
+    hooks: Option<Hooks>,
 }
 
 impl Daemon {
@@ -214,7 +227,12 @@ impl Daemon {
             &self.shared,
         )?;
         references.bring_in(heard).await?;
+        let begun = self.journal.newest().unwrap_or_default();
         self.consume().await?;
+        let log = (&self.journal, begun, &self.appender);
+        let first = self.sources.first().map(Source::watch);
+        let hooks = Hooks::start(&self.config, log, &self.shared, first, self.clock)?;
+        self.hooks = Some(hooks);
         started();
         tokio::select! {
             ended = references.watch(heard) => ended.map_err(AppError::from),
@@ -278,6 +296,9 @@ impl Daemon {
 
     /// Stops the consumers; what they flushed is counted or will be read again.
     async fn drain(&mut self) {
+        if let Some(hooks) = self.hooks.take() {
+            hooks.stop().await;
+        }
         let sources = std::mem::take(&mut self.sources);
         let stop = move || {
             std::thread::scope(|scope| {

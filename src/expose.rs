@@ -70,6 +70,7 @@ use crate::journal::Journal;
 use crate::statelog::AppendError;
 use crate::statelog::record::Record;
 use crate::time::Timestamp;
+use crate::webhook::Standing;
 
 mod api;
 mod auth;
@@ -174,6 +175,7 @@ struct Local {
     fold_lag: Ask<Option<u64>>,
     /// The log time of the newest snapshot, and how many were not written.
     snapshots: Ask<(Option<Timestamp>, u64)>,
+    webhooks: Ask<Vec<Standing>>,
     journal: Journal,
     /// None where all may read and nobody may command.
     tokens: Option<Arc<Tokens>>,
@@ -213,6 +215,7 @@ impl Shared {
                 dead_letters_failed: Arc::new(|| 0),
                 fold_lag: Arc::new(|| None),
                 snapshots: Arc::new(|| (None, 0)),
+                webhooks: Arc::new(Vec::new),
                 journal: Journal::default(),
                 tokens: None,
                 open_reads: false,
@@ -268,6 +271,11 @@ impl Shared {
     /// Says how to ask for the records of the state log not folded yet, where that is known.
     pub fn set_fold_lag(&self, lag: impl Fn() -> Option<u64> + Send + Sync + 'static) {
         self.set_local(|local| local.fold_lag = Arc::new(lag));
+    }
+
+    /// Says how to ask for how webhooks do on this instance.
+    pub fn set_webhooks(&self, webhooks: impl Fn() -> Vec<Standing> + Send + Sync + 'static) {
+        self.set_local(|local| local.webhooks = Arc::new(webhooks));
     }
 
     /// Shows this journal from now on.

@@ -28,6 +28,7 @@ pub(super) mod problem;
 mod source;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 /// The object stores that a reference URL may name.
 const STORES: [&str; 9] = [
@@ -111,10 +112,12 @@ impl Checker {
             state,
             reference: self.reference(raw.reference),
             fold,
+            webhooks: self.webhooks(raw.webhooks),
             http: Http {
                 listen: self.listen(&raw.http.listen),
                 tokens: raw.http.tokens_file.and_then(|file| self.tokens(&file)),
                 open_reads: raw.http.reads == "all",
+                external_url: self.external_url(raw.http.external_url),
                 certificate: raw.http.tls.map(|tls| self.certificate(tls)),
             },
             limits: SurfaceLimits {

@@ -37,6 +37,20 @@ pub(super) const PROPERTIES_MAX: usize = 256;
 /// What a window may be compared with.
 pub(super) const BASELINES: &[&str] = &["auto", "global", "hour_of_day", "hour_of_day_weekend"];
 
+/// The severities of alerts.
+pub(super) const SEVERITIES: &[&str] = &["info", "warning", "critical"];
+
+/// What webhooks can hear of: kinds of the journal's entries, with dots.
+pub(super) const EVENTS: &[&str] = &[
+    "alert.firing",
+    "alert.escalated",
+    "alert.resolved",
+    "baseline.accepted",
+    "reference.activated",
+    "reference.refused",
+    "schema.changed",
+];
+
 use self::Fallback::{Cores, Is, Required, Unset};
 use self::Kind::{
     Choice, Field, Flag, Integer, List, Number, Numbers, Properties, Section, Sections, Text,
@@ -83,6 +97,8 @@ tables! {
         alerts: Alerts = Section(Alerts::KEYS), Required;
         /// Which models are monitored.
         models: Models = Section(Models::KEYS), Required;
+        /// Who hears of drift events; `[[webhooks]]` once for each.
+        webhooks: Vec<Webhook> = Sections(Webhook::KEYS), Unset;
         /// The HTTP surface: pages, metrics, API, health.
         http: Http = Section(Http::KEYS), Required;
         /// Bounds on what the data may make driftd hold and show.
@@ -281,10 +297,34 @@ tables! {
         importances: BTreeMap<String, f64> = Numbers, Is("");
     }
 
+    /// Who hears of drift events.
+    Webhook {
+        /// What names it in the state log, metrics and logs. Under another name it is another
+        /// webhook, which begins at the present.
+        name: String = Text, Required;
+        /// Where events are sent, with http:// or https://; it is shown nowhere.
+        url: Hidden = Kind::Secret, Required;
+        /// What events are signed with: `whsec_` and the base64 of 24 to 64 bytes; better in
+        /// `secret_file` or `DRIFTD__WEBHOOKS__0__SECRET`.
+        secret: Option<Hidden> = Kind::Secret, Unset;
+        /// A file with the secret.
+        secret_file: Option<String> = Text, Unset;
+        /// Globs of the models to hear of; an empty list hears of all.
+        models: Vec<String> = List(0, 1000), Is("");
+        /// Severities of the alerts to hear of: `info`, `warning`, `critical`.
+        severities: Vec<String> = List(1, 3), Is("warning,critical");
+        /// What to hear of: `alert.firing`, `alert.escalated`, `alert.resolved`,
+        /// `baseline.accepted`, `reference.activated`, `reference.refused`, `schema.changed`.
+        events: Vec<String> = List(1, 7), Is("alert.firing,alert.escalated,alert.resolved");
+    }
+
     /// The HTTP surface.
     Http {
         /// The address to listen at; port 0 takes a free one and the log says which.
         listen: String = Text, Is("127.0.0.1:9464");
+        /// The address at which people find the web view, such as `https://driftd.example.com`: for
+        /// the links in what webhooks send, which have none without it.
+        external_url: Option<String> = Text, Unset;
         /// A file of tokens, a line `ROLE NAME TOKEN` each: role `read` or `operate`, the name of
         /// who has it, and at least 16 characters. With it, reading needs a token too, see `reads`.
         /// Without it, all can read and nobody can acknowledge, mute or accept a baseline.

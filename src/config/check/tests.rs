@@ -165,9 +165,17 @@ fn all_that_can_be_set_is_read() {
         [http]
         listen = '[::]:0'
         tokens_file = '{1}'
+        external_url = 'https://driftd.example/'
         [http.tls]
         certificate = 'tests/data/tls/first.pem'
         key = 'tests/data/tls/first.key'
+        [[webhooks]]
+        name = 'retrain'
+        url = 'https://user:word@h/?key=secret'
+        secret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+        models = ['fraud-*']
+        severities = ['info']
+        events = ['schema.changed']
         [limits]
         models_max = 1
         loose_series_max = 2
