@@ -28,10 +28,11 @@ use crate::app::folding::{Event, Folding};
 use crate::app::hooks::Hooks;
 use crate::app::references::References;
 use crate::app::snapshots::{Standing, Writer};
+use crate::app::surface::{listen, show_log, surface};
 use crate::clock::Clock;
 use crate::config::{Config, Home};
 use crate::engine::Engine;
-use crate::expose::{self, Shared, Tls};
+use crate::expose::{self, Shared};
 use crate::journal::{self, Journal};
 use crate::source::{Common, Door, Source, SourceError, Watch, admin};
 use crate::statelog::record::Record;
@@ -45,6 +46,7 @@ mod members;
 mod references;
 pub mod resume;
 mod snapshots;
+mod surface;
 mod views;
 
 /// How long the first calls to Kafka may take before the start is given up.
@@ -78,12 +80,7 @@ pub async fn serve(
     started: impl FnOnce(Running),
 ) -> Result<(), AppError> {
     let config = Arc::new(config);
-    let tls = config.http.certificate.clone().map(Tls::open).transpose()?;
-    let listener = expose::bind(config.http.listen).await?;
-    let listen = listener
-        .local_addr()
-        .map_err(|_gone| AppError::Thread("http listener"))?;
-    tracing::info!(%listen, tls = tls.is_some(), "listening");
+    let (listener, listen, tls) = listen(&config.http).await?;
     let cluster = connect(&config).await?;
     // before the state log: what the journal has must be in the part of the log that is read first
     let (journal, writer) = open_journal(&config, clock).await?;
@@ -153,14 +150,6 @@ pub async fn serve(
     ended
 }
 
-/// What HTTP shows, nothing of it yet.
-fn surface(config: &Config, journal: &Journal) -> Arc<Shared> {
-    let shared = Arc::new(Shared::new(config.limits));
-    shared.set_journal(journal.clone());
-    shared.set_tokens(config.http.tokens.clone(), config.http.open_reads);
-    shared
-}
-
 /// Waits for a snapshot that is being written, but not for long: the next one will be.
 async fn give_up(snapshots: Writer) {
     let written = blocking(move || snapshots.join(), "snapshots");
@@ -170,25 +159,6 @@ async fn give_up(snapshots: Writer) {
     {
         tracing::warn!("a snapshot is given up");
     }
-}
-
-/// Gives HTTP its way to the state log: how far it goes, what failed, and where commands are put.
-fn show_log(shared: &Arc<Shared>, appender: &Appender, clock: Clock) {
-    shared.set_fold_lag({
-        let (appender, shared) = (appender.clone(), Arc::downgrade(shared));
-        move || {
-            let folded = shared.upgrade()?.board().map_or(0, |board| board.position);
-            Some(appender.end()?.saturating_sub(folded))
-        }
-    });
-    shared.set_commands(clock, {
-        let appender = appender.clone();
-        move |record| appender.append(record, &Failed::default())
-    });
-    shared.set_append_errors({
-        let appender = appender.clone();
-        move || appender.errors()
-    });
 }
 
 /// Connects to all that the configuration names: brokers, topics and references.

@@ -10,8 +10,8 @@
 //! the same id each time. Events of one model stay in their order; one that is stuck holds up those
 //! of its own model alone.
 //!
-//! - [`event`] makes an event of an entry, [`queue`] decides what is sent when and what is given up;
-//!   they are pure.
+//! - [`event`] makes an event of an entry, [`queue`] decides what is sent when and what is given
+//!   up; they are pure.
 //! - [`sender`] is the task of one webhook: nothing of the daemon waits for it.
 
 pub mod event;

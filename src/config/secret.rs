@@ -1,5 +1,5 @@
-//! What webhooks sign with: the scheme of Standard Webhooks, so that receivers check signatures with
-//! its libraries.
+//! What webhooks sign with: the scheme of Standard Webhooks, so that receivers have libraries that
+//! check it.
 //!
 //! ```text
 //! webhook-id: 17-3f2a90c1d4e5b607

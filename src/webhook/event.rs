@@ -29,8 +29,8 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
-/// Bytes of an entry's hash in an event's id.
-const HASH_BYTES: usize = 8;
+/// Hexadecimal digits of an entry's hash in an event's id.
+const HASH_DIGITS: usize = 16;
 
 /// What a webhook is to hear of.
 #[derive(Debug, Clone)]
@@ -63,8 +63,7 @@ impl Event {
     pub fn of(line: &Line) -> Option<Self> {
         let mut fields: Map<String, Value> = serde_json::from_str(&line.json).ok()?;
         let kind = take(&mut fields, "kind")?.replace('_', ".");
-        let hash = line.hash.0.get(..HASH_BYTES).unwrap_or_default();
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash: String = line.hash.to_string().chars().take(HASH_DIGITS).collect();
         let at = take(&mut fields, "at")?.parse().ok()?;
         for place in ["seq", "prev", "position"] {
             fields.remove(place);
@@ -94,11 +93,10 @@ impl Event {
     /// Its JSON; `external_url` is where people find the web view.
     pub fn body(&self, external_url: Option<&str>) -> String {
         let (model, version) = (segment(&self.model), segment(text(&self.fields, "version")));
-        let mut subject = format!("{model}/{version}");
-        let series = text(&self.fields, "series");
-        if !series.is_empty() {
-            subject.push_str(&format!("/{}", segment(series)));
-        }
+        let subject = match text(&self.fields, "series") {
+            "" => format!("{model}/{version}"),
+            series => format!("{model}/{version}/{}", segment(series)),
+        };
         let base = external_url.unwrap_or_default().trim_end_matches('/');
         let mut data = self.data();
         if external_url.is_some() {

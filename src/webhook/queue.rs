@@ -171,7 +171,8 @@ impl Queue {
 
     /// Takes what came of an attempt to send this event; `chance` is from 0 to 1.
     pub fn answered(&mut self, event: &Event, answer: &Answer, now: Timestamp, chance: f64) {
-        let Some(lane) = self.lanes.get_mut(&event.model) else {
+        let lane = self.lanes.get_mut(&event.model);
+        let Some(lane) = lane.filter(|lane| lane.events.front() == Some(event)) else {
             return;
         };
         match answer {

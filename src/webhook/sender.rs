@@ -179,13 +179,11 @@ impl Sender {
         loop {
             let event = self.turn();
             let sent = async {
-                match &event {
-                    Some(event) => Some(self.send(event).await),
-                    None => {
-                        time::sleep(LOOK_INTERVAL).await;
-                        None
-                    }
-                }
+                let Some(event) = &event else {
+                    time::sleep(LOOK_INTERVAL).await;
+                    return None;
+                };
+                Some(self.send(event).await)
             };
             let answer = tokio::select! {
                 answer = sent => answer,

@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Instant;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -30,7 +29,7 @@ const SECOND_KEY: &str = include_str!("../../../tests/data/tls/second.key");
 const TOKEN: &str = "fedcba9876543210";
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn files(dir: &Path) -> CertificateFiles {
     CertificateFiles {
@@ -165,7 +164,7 @@ fn cookies_are_for_tls_alone() {
 #[test]
 fn who_speaks_plainly_is_told_at_once() {
     let server = Server::start(LONG);
-    let begun = Instant::now();
+    let begun = Clock.instant();
     let answer = server.send_plainly(HEALTHY.as_bytes());
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     // an alert of TLS, and not the limit of the handshake
@@ -178,7 +177,7 @@ fn who_speaks_plainly_is_told_at_once() {
 fn who_is_slow_is_cut_off_and_in_nobodys_way() {
     let limit = Duration::from_secs(2);
     let server = Server::start(limit);
-    let begun = Instant::now();
+    let begun = Clock.instant();
     let slow = server.runtime.block_on(async {
         let mut slow = Vec::new();
         for _ in 0..20 {
@@ -207,21 +206,21 @@ fn a_renewed_certificate_is_taken_up_and_half_a_one_is_not() {
     let server = Server::start(LONG);
     let dir = server.dir.path();
     let until = |trusted| {
-        let begun = Instant::now();
+        let begun = Clock.instant();
         while !server.is_served_with(trusted) {
             assert!(begun.elapsed() < LONG, "it was not taken up");
         }
     };
     // its key comes later, and until then all is as it was
     write(dir, SECOND, FIRST_KEY);
-    let begun = Instant::now();
+    let begun = Clock.instant();
     while begun.elapsed() < Duration::from_millis(200) {
         assert!(server.is_served_with(FIRST));
     }
     write(dir, SECOND, SECOND_KEY);
     until(SECOND);
     fs::remove_file(dir.join("tls.key")).unwrap();
-    let begun = Instant::now();
+    let begun = Clock.instant();
     while begun.elapsed() < Duration::from_millis(200) {
         assert!(server.is_served_with(SECOND));
     }

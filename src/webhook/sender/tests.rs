@@ -32,7 +32,7 @@ use crate::testing;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 /// Longer than anything here takes.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// What a receiver got: the event's id, its model, and which it was of that model.
 type Got = (String, String, u64);
