@@ -60,8 +60,6 @@ use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::time;
 use tokio_rustls::rustls;
 
-pub use self::tls::Tls;
-
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::config::{CertificateError, SurfaceLimits, Tokens};
@@ -85,6 +83,8 @@ mod session;
 mod tls;
 pub mod view;
 mod work;
+
+pub use self::tls::Tls;
 
 #[cfg(test)]
 mod fixture;
