@@ -3,6 +3,7 @@
 //! ```text
 //!   Kafka --[source: N threads]--> state log --[fold: 1 thread]--> Board --> HTTP (tokio)
 //!              ^                      ^  ^             |  \-Entry-> Journal --> its home
+//!              |                      +-marks-webhooks-|--------------/
 //!              |                      |  +-references--+  artifacts found become records
 //!              +------- Door ---------|----------------+  heads, fates and layouts go back
 //!                                     |                |
@@ -24,8 +25,10 @@ use tokio::sync::{mpsc, watch};
 
 pub use self::error::AppError;
 use crate::app::folding::{Event, Folding};
+use crate::app::hooks::Hooks;
 use crate::app::references::References;
 use crate::app::snapshots::{Standing, Writer};
+use crate::app::surface::{listen, show_log, surface};
 use crate::clock::Clock;
 use crate::config::{Config, Home};
 use crate::engine::Engine;
@@ -38,10 +41,12 @@ use crate::statelog::{self, Appender, Failed, StateLogError};
 
 mod error;
 mod folding;
+mod hooks;
 mod members;
 mod references;
 pub mod resume;
 mod snapshots;
+mod surface;
 mod views;
 
 /// How long the first calls to Kafka may take before the start is given up.
@@ -75,23 +80,18 @@ pub async fn serve(
     started: impl FnOnce(Running),
 ) -> Result<(), AppError> {
     let config = Arc::new(config);
-    let listener = expose::bind(config.http.listen).await?;
-    let listen = listener
-        .local_addr()
-        .map_err(|_gone| AppError::Thread("http listener"))?;
-    tracing::info!(%listen, "listening");
+    let (listener, listen, tls) = listen(&config.http).await?;
     let cluster = connect(&config).await?;
     // before the state log: what the journal has must be in the part of the log that is read first
     let (journal, writer) = open_journal(&config, clock).await?;
     let (appender, reader) = open(&config, clock).await?;
     let (engine, reader, snapshots) = resume(&config, reader, &cluster, &journal).await?;
 
-    let shared = Arc::new(Shared::new(config.limits));
-    shared.set_journal(journal.clone());
-    shared.set_tokens(config.http.tokens.clone(), config.http.open_reads);
+    let shared = surface(&config, &journal);
     let (stopped, stopping) = watch::channel(false);
     let http = tokio::spawn(expose::serve(
         listener,
+        tls,
         Arc::clone(&shared),
         wait(stopping.clone()),
     ));
@@ -112,7 +112,7 @@ pub async fn serve(
         door: Arc::clone(&door),
         shared: Arc::clone(&shared),
         appender: appender.clone(),
-        journal,
+        journal: journal.clone(),
         copies,
         events,
         clock,
@@ -125,9 +125,11 @@ pub async fn serve(
         clock,
         cluster,
         appender,
+        journal,
         shared,
         door,
         sources: Vec::new(),
+        hooks: None,
     };
     let running = Running {
         listen,
@@ -159,25 +161,6 @@ async fn give_up(snapshots: Writer) {
     }
 }
 
-/// Gives HTTP its way to the state log: how far it goes, what failed, and where commands are put.
-fn show_log(shared: &Arc<Shared>, appender: &Appender, clock: Clock) {
-    shared.set_fold_lag({
-        let (appender, shared) = (appender.clone(), Arc::downgrade(shared));
-        move || {
-            let folded = shared.upgrade()?.board().map_or(0, |board| board.position);
-            Some(appender.end()?.saturating_sub(folded))
-        }
-    });
-    shared.set_commands(clock, {
-        let appender = appender.clone();
-        move |record| appender.append(record, &Failed::default()).map(drop)
-    });
-    shared.set_append_errors({
-        let appender = appender.clone();
-        move || appender.errors()
-    });
-}
-
 /// Connects to all that the configuration names: brokers, topics and references.
 pub async fn check(config: Config) -> Result<(), AppError> {
     let config = Arc::new(config);
@@ -192,9 +175,11 @@ struct Daemon {
     clock: Clock,
     cluster: Arc<str>,
     appender: Appender,
+    journal: Journal,
     shared: Arc<Shared>,
     door: Arc<Door>,
     sources: Vec<Source>,
+    hooks: Option<Hooks>,
 }
 
 impl Daemon {
@@ -212,7 +197,12 @@ impl Daemon {
             &self.shared,
         )?;
         references.bring_in(heard).await?;
+        let begun = self.journal.newest().unwrap_or_default();
         self.consume().await?;
+        let log = (&self.journal, begun, &self.appender);
+        let first = self.sources.first().map(Source::watch);
+        let hooks = Hooks::start(&self.config, log, &self.shared, first, self.clock)?;
+        self.hooks = Some(hooks);
         started();
         tokio::select! {
             ended = references.watch(heard) => ended.map_err(AppError::from),
@@ -276,6 +266,9 @@ impl Daemon {
 
     /// Stops the consumers; what they flushed is counted or will be read again.
     async fn drain(&mut self) {
+        if let Some(hooks) = self.hooks.take() {
+            hooks.stop().await;
+        }
         let sources = std::mem::take(&mut self.sources);
         let stop = move || {
             std::thread::scope(|scope| {

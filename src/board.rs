@@ -14,6 +14,7 @@ use crate::alert::mutes::Muting;
 use crate::delta::LayoutId;
 use crate::fold::model::{ModelState, References};
 use crate::fold::pane::Panes;
+use crate::fold::webhooks::Marks;
 use crate::fold::window::{self, Window};
 use crate::fold::{Chain, LimitHits, Topic};
 use crate::key::{ChainKey, ModelKey};
@@ -63,6 +64,8 @@ pub struct Board {
     pub superseded: u64,
     /// What limits kept out.
     pub limit_hits: LimitHits,
+    /// How far webhooks have got.
+    pub webhooks: Arc<Marks>,
 }
 
 /// A window and its scores.

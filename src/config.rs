@@ -12,19 +12,25 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use reqwest::Url;
+
 use crate::decode::{FieldPaths, Limits};
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
+mod certificate;
 mod check;
 mod load;
 mod raw;
+mod secret;
 mod tokens;
 
+pub use self::certificate::{Certificate, CertificateError, CertificateFiles};
 pub(crate) use self::check::window_length;
 pub use self::check::{Problem, Problems};
 pub use self::load::{Overrides, environment, load};
 pub use self::raw::{KeyDoc, keys};
+pub use self::secret::Secret;
 pub use self::tokens::{Token, TokenRole, Tokens};
 
 /// A configuration without problems.
@@ -40,6 +46,8 @@ pub struct Config {
     pub reference: Option<Reference>,
     /// What the board depends on: windows, lateness, limits.
     pub fold: Configuration,
+    /// Who hears of what the journal tells.
+    pub webhooks: Vec<Webhook>,
     /// The HTTP surface.
     pub http: Http,
     /// Bounds outside the fold.
@@ -157,6 +165,35 @@ pub struct Reference {
     pub watch_interval: Length,
 }
 
+/// Who hears of what the journal tells.
+#[derive(Clone, PartialEq)]
+pub struct Webhook {
+    /// What names it in the state log, metrics and logs.
+    pub name: String,
+    /// Where events are sent.
+    pub url: Url,
+    /// What they are signed with.
+    pub secret: Secret,
+    /// Globs of models; all where there is none.
+    pub models: Vec<String>,
+    /// Severities of alerts.
+    pub severities: Vec<String>,
+    /// Events: kinds of entries of the journal, with dots.
+    pub events: Vec<String>,
+}
+
+/// The URL may hold a secret.
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Webhook")
+            .field("name", &self.name)
+            .field("models", &self.models)
+            .field("severities", &self.severities)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The HTTP surface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
@@ -166,6 +203,10 @@ pub struct Http {
     pub tokens: Option<Tokens>,
     /// Whether all may read where there are tokens.
     pub open_reads: bool,
+    /// Where people find the web view; without a slash at its end.
+    pub external_url: Option<String>,
+    /// What is served over TLS is signed with; `None` speaks plain HTTP.
+    pub certificate: Option<CertificateFiles>,
 }
 
 /// Bounds of what is shown.

@@ -177,6 +177,7 @@ impl Engine {
             accepted: self.fold.accepted,
             superseded: self.fold.superseded,
             limit_hits: self.fold.limit_hits,
+            webhooks: Arc::clone(&self.fold.webhooks),
         }
     }
 

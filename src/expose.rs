@@ -11,6 +11,7 @@
 //! ```text
 //! auth      tokens: who may read, and who may give commands
 //! guard     connections, idle time, time per request, bytes of a request's head
+//! tls       handshakes, and certificates that are renewed
 //! session   who signed in with a browser, and that a form is one of ours
 //! api       routes
 //! work      what asks for more than a look runs on few threads beside the runtime's
@@ -46,23 +47,28 @@
 //! ```
 
 use std::fmt;
+use std::future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::Extension;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Semaphore, oneshot};
 use tokio::time;
+use tokio_rustls::rustls;
 
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::config::{SurfaceLimits, Tokens};
+use crate::config::{CertificateError, SurfaceLimits, Tokens};
+use crate::expose::session::OverTls;
 use crate::journal::Journal;
 use crate::statelog::AppendError;
 use crate::statelog::record::Record;
 use crate::time::Timestamp;
+use crate::webhook::Standing;
 
 mod api;
 mod auth;
@@ -74,8 +80,11 @@ mod page;
 mod problem;
 mod query;
 mod session;
+mod tls;
 pub mod view;
 mod work;
+
+pub use self::tls::Tls;
 
 #[cfg(test)]
 mod fixture;
@@ -114,6 +123,12 @@ pub enum ExposeError {
     /// Something else.
     #[error("cannot listen on {0}")]
     Listen(SocketAddr, #[source] io::Error),
+    /// The files of the certificate are not right.
+    #[error("cannot serve TLS")]
+    Certificate(#[from] CertificateError),
+    /// TLS itself does not work.
+    #[error("cannot serve TLS")]
+    Tls(#[source] rustls::Error),
     /// Serving ended by itself.
     #[error("the HTTP surface stopped")]
     Serve(#[source] io::Error),
@@ -160,6 +175,7 @@ struct Local {
     fold_lag: Ask<Option<u64>>,
     /// The log time of the newest snapshot, and how many were not written.
     snapshots: Ask<(Option<Timestamp>, u64)>,
+    webhooks: Ask<Vec<Standing>>,
     journal: Journal,
     /// None where all may read and nobody may command.
     tokens: Option<Arc<Tokens>>,
@@ -199,6 +215,7 @@ impl Shared {
                 dead_letters_failed: Arc::new(|| 0),
                 fold_lag: Arc::new(|| None),
                 snapshots: Arc::new(|| (None, 0)),
+                webhooks: Arc::new(Vec::new),
                 journal: Journal::default(),
                 tokens: None,
                 open_reads: false,
@@ -256,6 +273,11 @@ impl Shared {
         self.set_local(|local| local.fold_lag = Arc::new(lag));
     }
 
+    /// Says how to ask for how webhooks do on this instance.
+    pub fn set_webhooks(&self, webhooks: impl Fn() -> Vec<Standing> + Send + Sync + 'static) {
+        self.set_local(|local| local.webhooks = Arc::new(webhooks));
+    }
+
     /// Shows this journal from now on.
     pub fn set_journal(&self, journal: Journal) {
         self.set_local(|local| local.journal = journal);
@@ -303,9 +325,11 @@ pub async fn bind(listen: SocketAddr) -> Result<TcpListener, ExposeError> {
         })
 }
 
-/// Answers requests until `shutdown` is done, and then those under way, for 5 s at most.
+/// Answers requests, over TLS or plainly, until `shutdown` is done, and then those under way, for
+/// 5 s at most.
 pub async fn serve(
     listener: TcpListener,
+    tls: Option<Tls>,
     shared: Arc<Shared>,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), ExposeError> {
@@ -314,8 +338,18 @@ pub async fn serve(
         shutdown.await;
         drop(stopping);
     };
-    let listener = guard::Listener::new(listener);
-    let server = axum::serve(listener, api::router(shared)).with_graceful_shutdown(signal);
+    let listener = guard::Listener::new(listener, tls.as_ref().map(Tls::doors));
+    let router = match &tls {
+        Some(_) => api::router(shared).layer(Extension(OverTls)),
+        None => api::router(shared),
+    };
+    let server = axum::serve(listener, router).with_graceful_shutdown(signal);
+    let renewed = async {
+        match tls {
+            Some(tls) => tls.watch().await,
+            None => future::pending().await,
+        }
+    };
     let cut = async move {
         // an error is what is waited for: nothing is ever sent
         drop(stopped.await);
@@ -324,5 +358,6 @@ pub async fn serve(
     tokio::select! {
         ended = server => ended.map_err(ExposeError::Serve),
         () = pin!(cut) => Ok(()),
+        () = renewed => Ok(()),
     }
 }

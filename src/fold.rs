@@ -7,6 +7,7 @@
 //! activate the reference judges its model version from here on
 //!          none?    the model version learns one from its first rows
 //! command  to accept what was served makes it the baseline; others are passed on
+//! delivered  a webhook stands where it begins? its mark moves   else no effect
 //! anchor   of a place the fold remembers: must agree, or the log is not the one it was
 //! ```
 //!
@@ -26,10 +27,11 @@ use crate::fold::admission::allowed;
 use crate::fold::learning::Growth;
 use crate::fold::model::{ModelState, newest};
 use crate::fold::watermark::Progress;
+use crate::fold::webhooks::Marks;
 use crate::key::{ChainKey, ModelKey};
 use crate::layout::Digest;
 use crate::reference::ReferenceRole;
-use crate::statelog::record::{Anchor, Command, Configuration, Record};
+use crate::statelog::record::{Anchor, Command, Configuration, Delivered, Record};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
 
@@ -46,6 +48,7 @@ mod packed;
 pub mod pane;
 mod projection;
 pub mod watermark;
+pub mod webhooks;
 pub mod window;
 
 pub use self::anchors::ANCHOR_EVERY;
@@ -116,6 +119,8 @@ pub enum Effect {
     },
     /// An operator asked for this. What the fold itself does of it follows.
     Command(Command),
+    /// A webhook gave up events.
+    GivenUp(Delivered),
     /// This anchor should be in the log.
     Anchor(Anchor),
 }
@@ -191,6 +196,8 @@ pub struct Fold {
     pub superseded: u64,
     /// What limits kept out.
     pub limit_hits: LimitHits,
+    /// How far webhooks have got.
+    pub webhooks: Arc<Marks>,
     /// The bytes that counts take; exact to what changed this minute other than by counting.
     state_bytes: u64,
     /// How far event time has come; never goes back.
@@ -222,6 +229,7 @@ impl Fold {
             accepted: 0,
             superseded: 0,
             limit_hits: LimitHits::default(),
+            webhooks: Arc::default(),
             state_bytes: 0,
             watermark: None,
             active: BTreeMap::new(),
@@ -252,6 +260,7 @@ impl Fold {
             Record::Configure(config) => self.configure(*config, effects),
             Record::Anchor(anchor) => self.check(&anchor)?,
             Record::Command(command) => self.command(command, effects),
+            Record::Delivered(told) => self.deliver(told, effects),
         }
         self.position = input.position + 1;
         self.last_digest = input.digest;

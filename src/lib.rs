@@ -18,7 +18,8 @@
 //! - [`statelog`] puts deltas into one order; [`fold`] is what that order means; [`engine`] drives
 //!   it.
 //! - [`mod@reference`] is what live data is compared with, [`stats`] how, [`score`] for whom.
-//! - [`board`] is what readers see, [`expose`] how; [`journal`] is what they read a year later.
+//! - [`board`] is what readers see, [`expose`] how; [`journal`] is what they read a year later, and
+//!   [`webhook`] what it tells other programs.
 //! - [`replay`] runs the same fold over files, [`demo`] the same daemon over made-up traffic;
 //!   [`power`] says how small a change would be found.
 //!
@@ -59,6 +60,7 @@ pub mod stats;
 pub mod tally;
 pub mod telemetry;
 pub mod time;
+pub mod webhook;
 
 #[cfg(test)]
 mod testing;

@@ -58,6 +58,7 @@ const LAYERS: &[&[&str]] = &[
         "journal/writer",
         "journal/inspect",
     ],
+    &["webhook"],
     &["expose"],
     &["cli"],
     &["replay"],
@@ -92,6 +93,8 @@ const PURE: &[&str] = &[
     "power",
     "engine",
     "board",
+    "webhook/event",
+    "webhook/queue",
 ];
 
 /// What pure modules never name. Parts of `statelog`, `reference` and `journal` do IO, their front
@@ -130,6 +133,7 @@ const IMPURE: &[&str] = &[
     "crate::replay",
     "crate::source",
     "crate::telemetry",
+    "crate::webhook::sender",
     "journal::file",
     "journal::inspect",
     "journal::kafka",
@@ -156,6 +160,7 @@ const FORMATS: &[&str] = &[
     "journal",
     "replay",
     "expose/view",
+    "webhook/event",
 ];
 
 /// What has a form: data that becomes bytes, and all that is kept of the fold between starts, whose
@@ -196,6 +201,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("prometheus", &["expose/metrics", "telemetry"]),
     ("maud", &["expose/page"]),
     ("serde", FORMS),
+    ("reqwest", &["config", "webhook", "app/error"]),
     ("rmp_serde", &["image"]),
     ("serde_json", FORMATS),
     ("arrow", FORMATS),
@@ -450,14 +456,16 @@ fn the_example_configuration_is_taken_as_it_stands_and_with_all_its_settings() {
     let all = tempfile::NamedTempFile::new().expect("a file");
     fs::write(all.path(), example()).expect("it can be written");
     let found = problems(all.path()).unwrap_or_default();
-    // files that are not here, and two pairs of which only one may be set
+    // files that are not here, and pairs of which only one may be set
     let expected = [
         "alerts.rule[0].false_alarms_per_month: cannot stand beside `series`",
+        "http.tls.certificate: `/etc/driftd/tls/tls.crt` cannot be read",
         "http.tokens_file: `/etc/driftd/tokens` cannot be read",
         "kafka.sasl.password_file: there is kafka.sasl.password already",
         "kafka.tls.ca: there is no file",
         "kafka.tls.certificate: there is no file",
         "kafka.tls.key: there is no file",
+        "webhooks[0].secret_file: there is webhooks[0].secret already",
     ];
     let surprises: Vec<&str> = found
         .lines()

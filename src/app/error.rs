@@ -37,6 +37,9 @@ pub enum AppError {
     /// References.
     #[error("references cannot be looked for")]
     References(#[from] ReferencesError),
+    /// What sends webhooks.
+    #[error("webhooks cannot be sent")]
+    Webhooks(#[from] reqwest::Error),
     /// The group has members with a state of their own.
     #[error(
         "the consumer group {group} has another member ({other}), but state.home = \"embedded\" is \
@@ -66,7 +69,8 @@ impl AppError {
             | Self::Snapshots(_)
             | Self::Expose(_)
             | Self::Fold(_)
-            | Self::References(_) => Exit::Unavailable,
+            | Self::References(_)
+            | Self::Webhooks(_) => Exit::Unavailable,
         }
     }
 }

@@ -274,7 +274,16 @@ impl Thread {
                     tracing::warn!(%error, "anchor not appended");
                 }
             }
-            Effect::Anchor(_) | Effect::Command(_) | Effect::Configured | Effect::Layouts => {}
+            Effect::GivenUp(told) if self.ready => {
+                let (webhook, events) = (told.webhook, told.given_up);
+                let cause = told.cause.unwrap_or_default();
+                tracing::warn!(webhook, events, cause, "a webhook gave up events");
+            }
+            Effect::Anchor(_)
+            | Effect::Command(_)
+            | Effect::Configured
+            | Effect::GivenUp(_)
+            | Effect::Layouts => {}
         }
     }
 

@@ -11,7 +11,10 @@ use globset::Glob;
 
 use crate::config::load::{Table, origin, read};
 use crate::config::raw::{self, Raw};
-use crate::config::{Config, Home, Http, Log, LogFormat, Reference, State, SurfaceLimits, Tokens};
+use crate::config::{
+    CertificateError, CertificateFiles, Config, Home, Http, Log, LogFormat, Reference, State,
+    SurfaceLimits, Tokens,
+};
 use crate::statelog::record::Configuration;
 use crate::telemetry;
 use crate::time::Length;
@@ -25,6 +28,7 @@ pub(super) mod problem;
 mod source;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 /// The object stores that a reference URL may name.
 const STORES: [&str; 9] = [
@@ -108,10 +112,13 @@ impl Checker {
             state,
             reference: self.reference(raw.reference),
             fold,
+            webhooks: self.webhooks(raw.webhooks),
             http: Http {
                 listen: self.listen(&raw.http.listen),
                 tokens: raw.http.tokens_file.and_then(|file| self.tokens(&file)),
                 open_reads: raw.http.reads == "all",
+                external_url: self.external_url(raw.http.external_url),
+                certificate: raw.http.tls.map(|tls| self.certificate(tls)),
             },
             limits: SurfaceLimits {
                 metric_series_max: raw.limits.metric_series_max,
@@ -232,6 +239,25 @@ impl Checker {
                 None
             }
         }
+    }
+
+    fn certificate(&mut self, raw: raw::HttpTls) -> CertificateFiles {
+        let files = CertificateFiles {
+            certificate: PathBuf::from(raw.certificate),
+            key: PathBuf::from(raw.key),
+        };
+        // what is required and missing was said
+        let keys = ["http.tls.certificate", "http.tls.key"];
+        if !keys.iter().any(|key| know(&self.problems, key))
+            && let Err(error) = files.load()
+        {
+            let key = match error {
+                CertificateError::Certificate { .. } => "http.tls.certificate",
+                CertificateError::Key { .. } => "http.tls.key",
+            };
+            self.report(Problem::new(key, error.to_string()));
+        }
+        files
     }
 
     fn log(&mut self, raw: raw::Log) -> Log {

@@ -13,6 +13,7 @@
 //! without a default is optional here.
 
 mod docs;
+mod kind;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 use crate::time::{Length, LengthError};
 
 pub use self::docs::{KeyDoc, keys};
+pub(super) use self::kind::{Fallback, Key, Kind};
 
 /// The longest text in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 4096;
@@ -35,58 +37,19 @@ pub(super) const PROPERTIES_MAX: usize = 256;
 /// What a window may be compared with.
 pub(super) const BASELINES: &[&str] = &["auto", "global", "hour_of_day", "hour_of_day_weekend"];
 
-/// A key of a table.
-#[derive(Debug)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) doc: &'static str,
-    pub(super) kind: Kind,
-    pub(super) fallback: Fallback,
-}
+/// The severities of alerts.
+pub(super) const SEVERITIES: &[&str] = &["info", "warning", "critical"];
 
-/// What may be written.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
-    /// A text that is not empty.
-    Text,
-    /// As `Text`, but never shown.
-    Secret,
-    /// Where a field of an event comes from.
-    Field,
-    /// One of these texts.
-    Choice(&'static [&'static str]),
-    /// A whole number between these, both included.
-    Integer(i64, i64),
-    /// A number between these, both included.
-    Number(&'static str, &'static str),
-    /// `true` or `false`.
-    Flag,
-    /// A length of time between these, both included.
-    Length(&'static str, &'static str),
-    /// So many texts: an array of them, or one text with commas.
-    List(usize, usize),
-    /// The librdkafka properties: texts, numbers and booleans by name.
-    Properties,
-    /// Numbers from 0 on by name.
-    Numbers,
-    /// A table.
-    Section(&'static [Key]),
-    /// An array of tables; where it is required there is at least one.
-    Sections(&'static [Key]),
-}
-
-/// What a key is that nobody wrote.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Fallback {
-    /// This, as it would stand in an environment variable.
-    Is(&'static str),
-    /// The number of cores.
-    Cores,
-    /// Absent, which is fine.
-    Unset,
-    /// Absent, which is a problem. A table of this kind is always there, for its own keys to be.
-    Required,
-}
+/// What webhooks can hear of: kinds of the journal's entries, with dots.
+pub(super) const EVENTS: &[&str] = &[
+    "alert.firing",
+    "alert.escalated",
+    "alert.resolved",
+    "baseline.accepted",
+    "reference.activated",
+    "reference.refused",
+    "schema.changed",
+];
 
 use self::Fallback::{Cores, Is, Required, Unset};
 use self::Kind::{
@@ -134,6 +97,8 @@ tables! {
         alerts: Alerts = Section(Alerts::KEYS), Required;
         /// Which models are monitored.
         models: Models = Section(Models::KEYS), Required;
+        /// Who hears of drift events; `[[webhooks]]` once for each.
+        webhooks: Vec<Webhook> = Sections(Webhook::KEYS), Unset;
         /// The HTTP surface: pages, metrics, API, health.
         http: Http = Section(Http::KEYS), Required;
         /// Bounds on what the data may make driftd hold and show.
@@ -333,10 +298,34 @@ tables! {
         importances: BTreeMap<String, f64> = Numbers, Is("");
     }
 
+    /// Who hears of drift events.
+    Webhook {
+        /// What names it in the state log, metrics and logs. Under another name it is another
+        /// webhook, which begins at the present.
+        name: String = Text, Required;
+        /// Where events are sent, with http:// or https://; it is shown nowhere.
+        url: Hidden = Kind::Secret, Required;
+        /// What events are signed with: `whsec_` and the base64 of 24 to 64 bytes; better in
+        /// `secret_file` or `DRIFTD__WEBHOOKS__0__SECRET`.
+        secret: Option<Hidden> = Kind::Secret, Unset;
+        /// A file with the secret.
+        secret_file: Option<String> = Text, Unset;
+        /// Globs of the models to hear of; an empty list hears of all.
+        models: Vec<String> = List(0, 1000), Is("");
+        /// Severities of the alerts to hear of: `info`, `warning`, `critical`.
+        severities: Vec<String> = List(1, 3), Is("warning,critical");
+        /// What to hear of: `alert.firing`, `alert.escalated`, `alert.resolved`,
+        /// `baseline.accepted`, `reference.activated`, `reference.refused`, `schema.changed`.
+        events: Vec<String> = List(1, 7), Is("alert.firing,alert.escalated,alert.resolved");
+    }
+
     /// The HTTP surface.
     Http {
         /// The address to listen at; port 0 takes a free one and the log says which.
         listen: String = Text, Is("127.0.0.1:9464");
+        /// The address at which people find the web view, such as `https://driftd.example.com`: for
+        /// the links in what webhooks send, which have none without it.
+        external_url: Option<String> = Text, Unset;
         /// A file of tokens, a line `ROLE NAME TOKEN` each: role `read` or `operate`, the name of
         /// who has it, and at least 16 characters. With it, reading needs a token too, see `reads`.
         /// Without it, all can read and nobody can acknowledge, mute or accept a baseline.
@@ -344,6 +333,17 @@ tables! {
         /// Who may read where there are tokens: whoever has a `token`, or `all`; then only commands
         /// need one.
         reads: String = Choice(&["token", "all"]), Is("token");
+        /// TLS. With the table, what listens speaks nothing else.
+        tls: Option<HttpTls> = Section(HttpTls::KEYS), Unset;
+    }
+
+    /// The certificate of the HTTP surface.
+    HttpTls {
+        /// PEM file of the certificate and those that lead to its authority, in this order. With
+        /// it HTTP is served over TLS (1.2 or 1.3) alone; a renewed one is taken up within 10 s.
+        certificate: String = Text, Required;
+        /// PEM file of the key of that certificate, without a passphrase.
+        key: String = Text, Required;
     }
 
     /// Bounds on what the data may make driftd hold and show.

@@ -140,6 +140,11 @@ impl Scribe {
                 let summary = Text::new(&summary(&fold.config));
                 Event::Configured { summary }
             }
+            Effect::GivenUp(told) => Event::WebhookGaveUp {
+                webhook: Text::new(&told.webhook),
+                events: told.given_up,
+                cause: told.cause.as_deref().map(Text::new),
+            },
             Effect::Activated { .. }
             | Effect::Refused { .. }
             | Effect::Configured

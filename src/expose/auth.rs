@@ -25,7 +25,7 @@ use crate::config::{Token, TokenRole};
 use crate::expose::Shared;
 use crate::expose::page;
 use crate::expose::problem::Problem;
-use crate::expose::session::Session;
+use crate::expose::session::{self, Session};
 use crate::key::Name;
 
 /// Paths that orchestrators ask, which have no token, and the one where a token is entered.
@@ -48,6 +48,8 @@ pub(super) struct Visitor {
     proof: Proof,
     /// Whether there are tokens to sign in with.
     pub(super) can_sign_in: bool,
+    /// Whether what is sent goes over TLS.
+    pub(super) tls: bool,
 }
 
 impl Visitor {
@@ -92,6 +94,7 @@ fn visitor(shared: &Shared, request: &Request) -> Result<Visitor, Problem> {
     let by = |proof| Visitor {
         proof,
         can_sign_in: local.tokens.is_some(),
+        tls: session::is_tls(request),
     };
     let Some(tokens) = &local.tokens else {
         return Ok(by(Proof::Nothing));

@@ -16,11 +16,12 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{self, Instant, Sleep};
 
 use crate::expose::problem::Problem;
+use crate::expose::tls::{Doors, Stream};
 
 /// Connections at the same time; further ones wait in the listen queue of the system.
 const CONNECTIONS_MAX: usize = 512;
@@ -45,13 +46,16 @@ const BARE_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 #[derive(Debug)]
 pub(super) struct Listener {
     inner: TcpListener,
+    /// None without TLS.
+    doors: Option<Doors>,
     room: Arc<Semaphore>,
 }
 
 impl Listener {
-    pub(super) fn new(inner: TcpListener) -> Self {
+    pub(super) fn new(inner: TcpListener, doors: Option<Doors>) -> Self {
         Self {
             inner,
+            doors,
             room: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
         }
     }
@@ -65,6 +69,10 @@ impl axum::serve::Listener for Listener {
         // the semaphore is never closed, so there is a permit in the end
         let permit = Arc::clone(&self.room).acquire_owned().await.ok();
         let (stream, peer) = axum::serve::Listener::accept(&mut self.inner).await;
+        let stream = match &self.doors {
+            Some(doors) => doors.open(stream),
+            None => Stream::Plain(stream),
+        };
         (Connection::new(stream, permit), peer)
     }
 
@@ -74,16 +82,15 @@ impl axum::serve::Listener for Listener {
 }
 
 /// A connection that ends when nothing happens on it for [`IDLE_MAX`].
-#[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     idle: Pin<Box<Sleep>>,
     /// Given back when the connection is dropped.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Connection {
-    fn new(stream: TcpStream, permit: Option<OwnedSemaphorePermit>) -> Self {
+    fn new(stream: Stream, permit: Option<OwnedSemaphorePermit>) -> Self {
         Self {
             stream,
             idle: Box::pin(time::sleep(IDLE_MAX)),

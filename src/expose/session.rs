@@ -14,6 +14,7 @@
 
 use std::fmt::Write;
 
+use axum::extract::Request;
 use axum::http::header::{COOKIE, HOST, ORIGIN};
 use axum::http::{HeaderMap, HeaderName};
 use subtle::ConstantTimeEq;
@@ -109,11 +110,16 @@ fn set_cookie(value: &str, seconds: i64, tls: bool) -> String {
     format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
-/// Whether a browser that sent this speaks TLS, to a proxy before us. Whoever writes the field by
-/// hand only makes their own cookie stricter.
-pub(super) fn is_tls(headers: &HeaderMap) -> bool {
-    let proto = headers.get(FORWARDED_PROTO);
-    proto.is_some_and(|proto| proto.as_bytes() == b"https")
+/// Stands in the extensions of a request that came over TLS of our own.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OverTls;
+
+/// Whether a browser that sent this speaks TLS, to us or to a proxy before us. Whoever writes the
+/// field of proxies by hand only makes their own cookie stricter.
+pub(super) fn is_tls(request: &Request) -> bool {
+    let proto = request.headers().get(FORWARDED_PROTO);
+    request.extensions().get::<OverTls>().is_some()
+        || proto.is_some_and(|proto| proto.as_bytes() == b"https")
 }
 
 /// Whether a form comes from a page of this origin. Browsers say so in a field that no page can

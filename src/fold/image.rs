@@ -18,6 +18,7 @@ use super::hours::{Day, Hours};
 use super::learning::Growth;
 use super::model::{ModelState, References};
 use super::pane::{Chunk, Panes};
+use super::webhooks::Marks;
 use super::{Chain, Fold, LimitHits, Topic};
 use crate::image::{BlockId, ImageError, Reader, Writer, run};
 use crate::key::{ChainKey, ModelKey};
@@ -38,6 +39,8 @@ struct FoldText {
     accepted: u64,
     superseded: u64,
     limit_hits: LimitHits,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    webhooks: Arc<Marks>,
     state_bytes: u64,
     watermark: Option<Timestamp>,
     layout_ids: BTreeMap<Digest, Named>,
@@ -50,6 +53,10 @@ struct FoldText {
     active: Vec<ActiveText>,
     growth: Vec<(ModelKey, BlockId)>,
     models: Vec<BlockId>,
+}
+
+fn is_empty(marks: &Arc<Marks>) -> bool {
+    marks.is_empty()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -148,6 +155,7 @@ impl Fold {
             accepted: self.accepted,
             superseded: self.superseded,
             limit_hits: self.limit_hits,
+            webhooks: Arc::clone(&self.webhooks),
             state_bytes: self.state_bytes,
             watermark: self.watermark,
             layout_ids: self.layout_ids.clone(),
@@ -173,6 +181,7 @@ impl Fold {
         fold.accepted = text.accepted;
         fold.superseded = text.superseded;
         fold.limit_hits = text.limit_hits;
+        fold.webhooks = text.webhooks;
         fold.state_bytes = text.state_bytes;
         fold.watermark = text.watermark;
         fold.layout_ids = text.layout_ids;

@@ -82,6 +82,15 @@ pub enum Event {
     },
     /// A version of a model has other series than the one before.
     SchemaChanged(Box<SchemaChange>),
+    /// A webhook's receiver never took some events.
+    WebhookGaveUp {
+        /// The webhook.
+        webhook: Text,
+        /// How many events.
+        events: u64,
+        /// Why the last one of them was given up.
+        cause: Option<Text>,
+    },
 }
 
 /// An alert, as it is when it fires, becomes more severe or is over.
@@ -132,7 +141,7 @@ pub struct SchemaChange {
 
 impl Event {
     /// The names of all kinds.
-    pub const KINDS: [&str; 11] = [
+    pub const KINDS: [&str; 12] = [
         "alert_firing",
         "alert_escalated",
         "alert_resolved",
@@ -144,6 +153,7 @@ impl Event {
         "unmuted",
         "baseline_accepted",
         "schema_changed",
+        "webhook_gave_up",
     ];
 
     /// The name of its kind.
@@ -160,6 +170,7 @@ impl Event {
             Self::Unmuted { .. } => "unmuted",
             Self::BaselineAccepted { .. } => "baseline_accepted",
             Self::SchemaChanged(_) => "schema_changed",
+            Self::WebhookGaveUp { .. } => "webhook_gave_up",
         }
     }
 
@@ -220,6 +231,15 @@ impl Event {
                 json.shown("to", to);
             }
             Self::SchemaChanged(change) => change.write(json),
+            Self::WebhookGaveUp {
+                webhook,
+                events,
+                cause,
+            } => {
+                json.put("webhook", webhook.as_str());
+                json.put("events", *events);
+                json.maybe("cause", cause.as_ref());
+            }
         }
     }
 }

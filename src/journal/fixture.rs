@@ -89,6 +89,11 @@ pub(crate) fn events() -> Vec<Event> {
             removed: ["x"; 52].into_iter().collect(),
             retyped: [""; 0].into_iter().collect(),
         })),
+        Event::WebhookGaveUp {
+            webhook: "retrain".into(),
+            events: 2,
+            cause: Some("HTTP 410".into()),
+        },
     ]
 }
 

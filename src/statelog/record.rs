@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! byte 0     format version, 1
-//! byte 1     kind: 1 genesis, 2 delta, 3 activate, 4 configure, 5 anchor, 6 command
+//! byte 1     kind: 1 genesis, 2 delta, 3 activate, 4 configure, 5 anchor, 6 command,
+//!            7 delivered
 //! byte 2..   delta and activate: binary forms of their own; the rest: JSON
 //! ```
 //!
@@ -22,9 +23,11 @@ use crate::time::{Length, Timestamp};
 
 mod alerting;
 mod command;
+mod delivered;
 mod json;
 
 pub use self::command::{Command, CommandError, CommandKind, ID_BYTES_MAX, Mute, REASON_BYTES_MAX};
+pub use self::delivered::{Delivered, WEBHOOK_NAME_BYTES_MAX};
 
 pub use self::alerting::{About, AlertRule, Alerting, BaselineChoice};
 
@@ -58,6 +61,8 @@ pub enum Record {
     Anchor(Anchor),
     /// An operator asks for something.
     Command(Command),
+    /// A webhook has got this far in the journal.
+    Delivered(Delivered),
 }
 
 /// What the board depends on besides the data: kept in the log so that replicas and replays agree.
@@ -187,17 +192,20 @@ pub enum Kind {
     Anchor = 5,
     /// [`Record::Command`]
     Command = 6,
+    /// [`Record::Delivered`]
+    Delivered = 7,
 }
 
 impl Kind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Genesis,
         Self::Delta,
         Self::Activate,
         Self::Configure,
         Self::Anchor,
         Self::Command,
+        Self::Delivered,
     ];
 
     /// The name used in errors and logs.
@@ -209,6 +217,7 @@ impl Kind {
             Self::Configure => "configure",
             Self::Anchor => "anchor",
             Self::Command => "command",
+            Self::Delivered => "delivered",
         }
     }
 }
@@ -229,6 +238,7 @@ impl Record {
             Self::Configure(_) => Kind::Configure,
             Self::Anchor(_) => Kind::Anchor,
             Self::Command(_) => Kind::Command,
+            Self::Delivered(_) => Kind::Delivered,
         }
     }
 
@@ -245,6 +255,7 @@ impl Record {
             Self::Configure(configuration) => json::write_configuration(configuration)?,
             Self::Anchor(anchor) => json::write_anchor(anchor)?,
             Self::Command(command) => command::write(command)?,
+            Self::Delivered(told) => delivered::write(told)?,
         };
         let mut bytes = Vec::with_capacity(2 + body.len());
         bytes.extend([FORMAT_VERSION, self.kind() as u8]);
@@ -271,6 +282,7 @@ impl Record {
                 .map(|configuration| Self::Configure(Box::new(configuration))),
             Kind::Anchor => json::read_anchor(body).map(Self::Anchor),
             Kind::Command => command::read(body).map(Self::Command),
+            Kind::Delivered => delivered::read(body).map(Self::Delivered),
         }
     }
 }

@@ -16,6 +16,7 @@
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.
 //! - `dashboards`: every panel shows something of the demo, in a real Prometheus.
 //! - `pages`: a drift is one page with its end, through a real Prometheus and Alertmanager.
+//! - `webhooks`: no alert is missed, through kills of daemons and a receiver that is down.
 //! - `walk`: somebody who was paged clicks through the web view of the demo, in a real Chromium.
 //! - `formats`: the same rows give the same reference, whatever file they come from.
 
@@ -49,3 +50,4 @@ mod snapshots;
 mod source;
 mod transport;
 mod walk;
+mod webhooks;

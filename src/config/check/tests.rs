@@ -117,63 +117,7 @@ fn all_that_can_be_set_is_read() {
     let (dir, ca) = file("");
     let (tokens_dir, tokens) = file("operate ann 0123456789abcdef");
     let config = load_toml(&format!(
-        "[kafka]
-        brokers = ['[::1]:9092', 'b.example:9093']
-        [kafka.properties]
-        'client.id' = 'me'
-        socket.keepalive.enable = true
-        socket.timeout.ms = 1000
-        [kafka.tls]
-        ca = '{0}'
-        certificate = '{0}'
-        key = '{0}'
-        [[source]]
-        topics = 'a, b'
-        group = 'g'
-        workers = 3
-        format = 'json'
-        fields.model = 'fraud'
-        fields.version = '-'
-        fields.features = ''
-        fields.timestamp_unit = 'us'
-        fields.status = '/in/st~1at'
-        start = 2026-11-23T10:15:00Z
-        on_truncation = 'restart'
-        dead_letter_topic = 'dead'
-        record_bytes_max = 2048
-        event_age_max = '48h'
-        [[source]]
-        topics = ['c']
-        start = 'latest'
-        dead_letter_topic = 'dead'
-        [state]
-        home = 'embedded'
-        dir = 'here'
-        flush_interval = '1500ms'
-        [reference]
-        url = 's3://bucket/refs'
-        watch_interval = '1m'
-        learn_rows = 500
-        [windows]
-        lengths = ['24h', '5m', '28d']
-        keep = '366d'
-        [alerts]
-        lateness = '30s'
-        wait_max = '2m'
-        [models]
-        allow = ['fraud-*', '{{a,b}}?']
-        [http]
-        listen = '[::]:0'
-        tokens_file = '{1}'
-        [limits]
-        models_max = 1
-        loose_series_max = 2
-        metric_series_max = 0
-        silent_after = '1h'
-        [log]
-        level = 'warn,rdkafka=debug'
-        format = 'json'
-        ",
+        include_str!("all.toml"),
         ca.display(),
         tokens.display()
     ));

@@ -119,7 +119,7 @@ impl Server {
             }]
         });
         let (stop, stopped) = oneshot::channel();
-        let ended = runtime.spawn(serve(listener, Arc::clone(&shared), async {
+        let ended = runtime.spawn(serve(listener, None, Arc::clone(&shared), async {
             drop(stopped.await);
         }));
         Self {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::table::{
     EVENT_TIME, LIMIT_HITS, MEMORY, MODEL_INFO, MODEL_LAST_EVENT, MODEL_LEARNING, Metric,
     PARTITIONS_LEFT_OUT, RECORDS, RECORDS_LOST, RECORDS_REJECTED, ROWS, ROWS_BEYOND_HORIZON,
-    ROWS_LATE, ROWS_UNADMITTED, STATE_RECORDS, STATE_TIME, WATERMARK, WINDOW_COMPLETE, WINDOW_END,
-    WINDOW_ROWS,
+    ROWS_LATE, ROWS_UNADMITTED, STATE_RECORDS, STATE_TIME, WATERMARK, WEBHOOK_EVENTS,
+    WINDOW_COMPLETE, WINDOW_END, WINDOW_ROWS,
 };
 use super::{Text, flag, real};
 use crate::board::{Board, ClosedWindow};
@@ -60,6 +60,11 @@ pub(super) fn write(page: &mut Text, board: &Board) {
     ];
     let fates = fates.map(|(fate, count)| STATE_RECORDS.sample(&[fate], real(count)));
     page.metric(&STATE_RECORDS, fates);
+    let events = board.webhooks.iter().flat_map(|(name, mark)| {
+        let results = [("delivered", mark.delivered), ("given_up", mark.given_up)];
+        results.map(|(result, count)| WEBHOOK_EVENTS.sample(&[name, result], real(count)))
+    });
+    page.metric(&WEBHOOK_EVENTS, events);
 }
 
 fn topics(page: &mut Text, board: &Board) {

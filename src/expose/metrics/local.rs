@@ -3,7 +3,7 @@
 use super::table::{
     BUILD_INFO, CONSUMER_LAG, DEAD_LETTERS_FAILED, FOLD_LAG, JOURNAL_APPEND_ERRORS,
     JOURNAL_DIVERGED, JOURNAL_ENTRIES, JOURNAL_UNWRITTEN, PARTITION_STOPPED, READY,
-    SNAPSHOT_ERRORS, SNAPSHOT_TIME, STATE_APPEND_ERRORS,
+    SNAPSHOT_ERRORS, SNAPSHOT_TIME, STATE_APPEND_ERRORS, WEBHOOK_AGE, WEBHOOK_FAILURES,
 };
 use super::{Text, flag, real};
 use crate::expose::Local;
@@ -45,6 +45,18 @@ pub(super) fn write(page: &mut Text, local: &Local, ready: bool) {
     ] {
         page.metric(metric, [metric.sample(&[], value)]);
     }
+
+    let webhooks = (local.webhooks)();
+    let failures = webhooks.iter();
+    page.metric(
+        &WEBHOOK_FAILURES,
+        failures.map(|one| WEBHOOK_FAILURES.sample(&[&one.name], real(one.failures))),
+    );
+    let ages = webhooks.iter();
+    page.metric(
+        &WEBHOOK_AGE,
+        ages.map(|one| WEBHOOK_AGE.sample(&[&one.name], one.age_seconds)),
+    );
 
     let partitions = (local.partitions)();
     let assigned = partitions.iter().filter(|partition| partition.assigned);

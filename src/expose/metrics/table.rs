@@ -79,6 +79,7 @@ const SUMMED: &[Metric] = &[
     DEAD_LETTERS_FAILED,
     JOURNAL_APPEND_ERRORS,
     SNAPSHOT_ERRORS,
+    WEBHOOK_FAILURES,
 ];
 
 /// How an instance is.
@@ -90,6 +91,7 @@ const EACH: &[Metric] = &[
     JOURNAL_DIVERGED,
     SNAPSHOT_TIME,
     FOLD_LAG,
+    WEBHOOK_AGE,
 ];
 
 const SCORE: &[&str] = &["model", "version", "series", "window", "reference"];
@@ -224,6 +226,9 @@ metrics! {
     STATE_RECORDS, "state_records_total", Counter, &["result"],
         "Deltas in the state log by what became of them: accepted were counted, superseded had \
          been counted before and had no effect.";
+    WEBHOOK_EVENTS, "webhook_events_total", Counter, &["webhook", "result"],
+        "Events of the webhook by what became of them: delivered were taken by its receiver, \
+         given_up never were.";
     READY, "ready", Gauge, &[],
         "1 once the state log is folded; before that there are no metrics that come from it.";
     BUILD_INFO, "build_info", Gauge, &["version"],
@@ -254,4 +259,10 @@ metrics! {
          replaced.";
     FOLD_LAG, "fold_lag_records", Gauge, &[],
         "Records of the state log that this instance has not folded yet.";
+    WEBHOOK_FAILURES, "webhook_failures_total", Counter, &["webhook"],
+        "Attempts of this instance to deliver an event that failed; they are repeated until the \
+         event is given up.";
+    WEBHOOK_AGE, "webhook_undelivered_age_seconds", Gauge, &["webhook"],
+        "Age of the oldest event that this instance has still to deliver, 0 where there is none; \
+         one instance delivers for all.";
 }

@@ -8,7 +8,9 @@ use crate::alert::Severity;
 use crate::alert::episode::Change;
 use crate::expose::fixture::{self, HOSTILE, Log};
 use crate::expose::{PartitionView, Shared};
+use crate::fold::webhooks::Mark;
 use crate::time::Timestamp;
+use crate::webhook::Standing;
 
 /// A sample: name, labels, value.
 type Line = (String, BTreeMap<String, String>, f64);
@@ -113,6 +115,13 @@ fn local() -> Local {
     shared.set_append_errors(|| 4);
     shared.set_dead_letters_failed(|| 6);
     shared.set_fold_lag(|| Some(5));
+    shared.set_webhooks(|| {
+        vec![Standing {
+            name: "retrain".into(),
+            failures: 8,
+            age_seconds: 90.5,
+        }]
+    });
     shared.set_snapshots(|| (Some(Timestamp::from_millis(1_700_000_000_000)), 3));
     shared.local()
 }
@@ -121,7 +130,15 @@ fn page(board: &Board, series_max: usize) -> String {
     let mut page = Page::new(SurfaceLimits {
         metric_series_max: series_max,
     });
-    page.render(Some(board), &local())
+    let mut board = board.clone();
+    let mark = Mark {
+        to: 9,
+        delivered: 7,
+        given_up: 2,
+        at: board.log_time,
+    };
+    board.webhooks = Arc::new([("retrain".into(), mark)].into());
+    page.render(Some(&board), &local())
 }
 
 fn values<'a>(lines: &'a [Line], label: &str, text: &str) -> Vec<&'a Line> {
@@ -281,6 +298,8 @@ fn before_the_log_is_folded_there_is_only_what_this_instance_knows() {
             "driftd_snapshot_errors_total",
             "driftd_snapshot_timestamp_seconds",
             "driftd_state_append_errors_total",
+            "driftd_webhook_failures_total",
+            "driftd_webhook_undelivered_age_seconds",
         ]
     );
     assert!(families["driftd_ready"][0].2.abs() < 1e-9);

@@ -96,7 +96,7 @@ pub(super) async fn sign_in(
         return Ok(ask(&shared, &visitor, &to, true));
     };
     let session = Session::open(token.clone(), commands.clock.now());
-    let cookie = session.cookie(session::is_tls(&headers));
+    let cookie = session.cookie(visitor.tls);
     Ok(go(&to, Some(&cookie)))
 }
 
@@ -107,8 +107,7 @@ pub(super) async fn sign_out(visitor: Visitor, headers: HeaderMap, body: Body) -
     if !sent || !session::is_own_origin(&headers) {
         return Err(Problem::ForeignForm.into());
     }
-    let tls = session::is_tls(&headers);
-    Ok(go("/", Some(&session::no_cookie(tls))))
+    Ok(go("/", Some(&session::no_cookie(visitor.tls))))
 }
 
 pub(super) async fn acknowledge(

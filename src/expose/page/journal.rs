@@ -103,6 +103,11 @@ fn said(entry: &EntryView) -> Markup {
                 (names("added", &entry.added)) (names("removed", &entry.removed))
                 (names("of another type", &entry.retyped))
             }
+            "webhook_gave_up" => {
+                "Webhook " (part(&entry.webhook)) " gave up " (entry.events)
+                @if entry.events == 1 { " event" } @else { " events" }
+                @if let Some(cause) = &entry.cause { ": " (cause) }
+            }
             "" => { "This entry cannot be read; the API has it as it is stored." }
             other => { (other) }
         }

@@ -34,6 +34,9 @@ pub(in crate::expose) struct EntryView {
     pub(in crate::expose) added: Vec<String>,
     pub(in crate::expose) removed: Vec<String>,
     pub(in crate::expose) retyped: Vec<String>,
+    pub(in crate::expose) webhook: Option<String>,
+    pub(in crate::expose) events: u64,
+    pub(in crate::expose) cause: Option<String>,
 }
 
 impl EntryView {

@@ -129,6 +129,22 @@ fn any_command() -> impl Strategy<Value = Command> {
     })
 }
 
+prop_compose! {
+    fn any_delivered()(
+        webhook in "[a-zA-Z0-9_-]{1,64}",
+        from in option::of(0..u64::MAX / 2),
+        delivered in 0..1_000_u64,
+        given_up in 0..1_000_u64,
+        beyond: u32,
+        cause in option::of("[a-z0-9 \"]{0,40}"),
+    ) -> Delivered {
+        let events = delivered + given_up;
+        let (delivered, given_up) = from.map_or((0, 0), |_| (delivered, given_up));
+        let to = from.unwrap_or_default() + events + u64::from(beyond);
+        Delivered { webhook, from, to, delivered, given_up, cause }
+    }
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     prop_oneof![
         (any_chain(), any::<i64>()).prop_map(|(chain, start)| Record::Genesis { chain, start }),
@@ -143,6 +159,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         any_configuration().prop_map(|config| Record::Configure(Box::new(config))),
         any_anchor().prop_map(Record::Anchor),
         any_command().prop_map(Record::Command),
+        any_delivered().prop_map(Record::Delivered),
     ]
 }
 
@@ -178,7 +195,7 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..200), kind in 0..8_u8) {
+    fn random_bytes_never_panic(bytes in vec(any::<u8>(), 0..200), kind in 0..9_u8) {
         let mut bytes = bytes;
         if let Some([version, code]) = bytes.first_chunk_mut() {
             (*version, *code) = (FORMAT_VERSION, kind);
@@ -198,8 +215,8 @@ fn what_a_newer_driftd_wrote_is_named_and_says_what_to_do() {
              upgrade this one",
         ),
         (
-            &[1, 7],
-            "a record is of kind 7, which this driftd does not know: a newer driftd wrote it, \
+            &[1, 8],
+            "a record is of kind 8, which this driftd does not know: a newer driftd wrote it, \
              upgrade this one",
         ),
         (
@@ -315,6 +332,40 @@ fn commands_beyond_their_bounds_are_refused() {
     }
 }
 
+#[test]
+fn deliveries_that_cannot_be_are_refused() {
+    let told = |members: &str| {
+        let text = format!(r#"{{"webhook":"w",{members}}}"#);
+        Record::from_bytes(&[b"\x01\x07", text.as_bytes()].concat())
+    };
+    told(r#""to":17"#).unwrap();
+    told(r#""from":17,"to":19,"delivered":1,"given_up":1"#).unwrap();
+    let long = format!(r#""to":1,"cause":"{}""#, "x".repeat(129));
+    for (members, what) in [
+        (r#""to":1,"delivered":1"#, "range of entries"),
+        (r#""from":2,"to":1"#, "range of entries"),
+        (
+            r#""from":1,"to":2,"delivered":1,"given_up":1"#,
+            "range of entries",
+        ),
+        (
+            r#""from":1,"to":2,"delivered":18446744073709551615,"given_up":1"#,
+            "range of entries",
+        ),
+        (&long, "cause"),
+        (r#""to":1,"cause":"\u0007""#, "cause"),
+        (r#""to":1,"later":1"#, "upgrade"),
+    ] {
+        let error = told(members).unwrap_err().to_string();
+        assert!(error.contains(what), "{error} instead of {what}");
+    }
+    for name in ["", "a b", "a/b", &"x".repeat(65)] {
+        let text = format!(r#"{{"webhook":"{name}","to":1}}"#);
+        let read = Record::from_bytes(&[b"\x01\x07", text.as_bytes()].concat());
+        assert!(read.unwrap_err().to_string().contains("name"), "{name}");
+    }
+}
+
 /// A delta with each kind of row.
 fn full_delta() -> Delta {
     let mut delta = dense_delta(2, 2, 3);
@@ -420,7 +471,7 @@ fn commands() -> [(&'static str, Record); 2] {
     ]
 }
 
-fn samples() -> [(&'static str, Record); 10] {
+fn samples() -> [(&'static str, Record); 11] {
     let [mute, accept] = commands();
     let chain = empty_delta().chain;
     let sums = full_delta().accounting;
@@ -471,6 +522,17 @@ fn samples() -> [(&'static str, Record); 10] {
         ),
         mute,
         accept,
+        (
+            "delivered",
+            Record::Delivered(Delivered {
+                webhook: "retrain".to_owned(),
+                from: Some(17),
+                to: 21,
+                delivered: 2,
+                given_up: 1,
+                cause: Some("HTTP 410".to_owned()),
+            }),
+        ),
     ]
 }
 
