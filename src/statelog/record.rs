@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! byte 0     format version, 1
-//! byte 1     kind: 1 genesis, 2 delta, 3 activate, 4 configure, 5 anchor, 6 command
+//! byte 1     kind: 1 genesis, 2 delta, 3 activate, 4 configure, 5 anchor, 6 command,
+//!              7 need
 //! byte 2..   delta and activate: binary forms of their own; the rest: JSON
 //! ```
 //!
@@ -17,7 +18,7 @@
 use std::collections::BTreeMap;
 
 use crate::delta::{self, Accounting, DecodeError, Delta, EncodeError, Flaw};
-use crate::key::{ChainKey, ModelKey};
+use crate::key::{ChainKey, ModelKey, Shard};
 use crate::time::{Length, Timestamp};
 
 mod alerting;
@@ -58,6 +59,13 @@ pub enum Record {
     Anchor(Anchor),
     /// An operator asks for something.
     Command(Command),
+    /// A shard needs the log from here on, and not what was before; only where there are several.
+    Need {
+        /// The shard.
+        shard: Shard,
+        /// The first position that it needs.
+        from: u64,
+    },
 }
 
 /// What the board depends on besides the data: kept in the log so that replicas and replays agree.
@@ -187,17 +195,20 @@ pub enum Kind {
     Anchor = 5,
     /// [`Record::Command`]
     Command = 6,
+    /// [`Record::Need`]
+    Need = 7,
 }
 
 impl Kind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Genesis,
         Self::Delta,
         Self::Activate,
         Self::Configure,
         Self::Anchor,
         Self::Command,
+        Self::Need,
     ];
 
     /// The name used in errors and logs.
@@ -209,6 +220,7 @@ impl Kind {
             Self::Configure => "configure",
             Self::Anchor => "anchor",
             Self::Command => "command",
+            Self::Need => "need",
         }
     }
 }
@@ -229,6 +241,7 @@ impl Record {
             Self::Configure(_) => Kind::Configure,
             Self::Anchor(_) => Kind::Anchor,
             Self::Command(_) => Kind::Command,
+            Self::Need { .. } => Kind::Need,
         }
     }
 
@@ -245,6 +258,7 @@ impl Record {
             Self::Configure(configuration) => json::write_configuration(configuration)?,
             Self::Anchor(anchor) => json::write_anchor(anchor)?,
             Self::Command(command) => command::write(command)?,
+            Self::Need { shard, from } => json::write_need(*shard, *from)?,
         };
         let mut bytes = Vec::with_capacity(2 + body.len());
         bytes.extend([FORMAT_VERSION, self.kind() as u8]);
@@ -271,6 +285,7 @@ impl Record {
                 .map(|configuration| Self::Configure(Box::new(configuration))),
             Kind::Anchor => json::read_anchor(body).map(Self::Anchor),
             Kind::Command => command::read(body).map(Self::Command),
+            Kind::Need => json::read_need(body),
         }
     }
 }

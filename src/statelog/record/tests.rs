@@ -198,8 +198,8 @@ fn what_a_newer_driftd_wrote_is_named_and_says_what_to_do() {
              upgrade this one",
         ),
         (
-            &[1, 7],
-            "a record is of kind 7, which this driftd does not know: a newer driftd wrote it, \
+            &[1, 8],
+            "a record is of kind 8, which this driftd does not know: a newer driftd wrote it, \
              upgrade this one",
         ),
         (
@@ -420,7 +420,7 @@ fn commands() -> [(&'static str, Record); 2] {
     ]
 }
 
-fn samples() -> [(&'static str, Record); 10] {
+fn samples() -> [(&'static str, Record); 11] {
     let [mute, accept] = commands();
     let chain = empty_delta().chain;
     let sums = full_delta().accounting;
@@ -468,6 +468,13 @@ fn samples() -> [(&'static str, Record); 10] {
                 totals: BTreeMap::from([("inference.fraud".to_owned(), sums)]),
                 log_time: "2026-11-23T10:15:00.123Z".parse().unwrap(),
             }),
+        ),
+        (
+            "need",
+            Record::Need {
+                shard: "2/4".parse().unwrap(),
+                from: 9_007_199_254_740_993,
+            },
         ),
         mute,
         accept,
