@@ -5,8 +5,8 @@
 //!  "detail":"there are no windows of 2h; there are: 1h, 6h, 24h"}
 //! ```
 //!
-//! `type` is for programs and never changes, `detail` is for people. Whoever asks an instance of the
-//! wrong shard is told in `shard` which one it is.
+//! `type` is for programs and never changes, `detail` is for people. Whoever asks an instance of
+//! the wrong shard is told in `shard` which one it is.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
