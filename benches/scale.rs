@@ -32,7 +32,8 @@ use driftd::engine::{Engine, Input, Output};
 use driftd::expose::Shared;
 use driftd::fold;
 use driftd::image::{Album, BlockId, Reader};
-use driftd::key::{ChainKey, ModelKey, Name};
+use driftd::journal::Chain;
+use driftd::key::{ChainKey, ModelKey, Name, Shard};
 use driftd::reference::build::{BuildRequest, Quiet, build};
 use driftd::reference::natural::Offsets;
 use driftd::reference::{Reference, ReferenceRole, artifact};
@@ -379,7 +380,8 @@ fn snapshots(scene: &mut Scene) -> Outcome<()> {
     let root = root.ok_or("no snapshot")?;
     timed("a start from the snapshot", || {
         let get = |id: BlockId| Ok(blocks.get(&id).cloned());
-        let engine = Engine::read(root, &Reader(&get))?;
+        let all = (Shard::ALL, Chain::default());
+        let engine = Engine::read(root, &Reader(&get), all)?;
         assert!(engine.fold().position == scene.engine.fold().position);
         Ok(())
     })?;

@@ -321,9 +321,8 @@ async fn resume(
     let log = config.state.home.log(cluster);
     let resume = move || {
         // after the state log was opened: snapshots know of all that was trimmed before
-        let mut snapshots = snapshot::open(&config.state, &config.kafka, log)?;
-        let stored = journal.stored();
-        let engine = resume::resume(&config.fold, &mut reader, &mut snapshots, stored)?;
+        let mut snapshots = snapshot::open(&config.state, &config.kafka, log.clone())?;
+        let engine = resume::resume(&config, &log, &mut reader, &mut snapshots, &journal)?;
         resume::begin(&journal, &engine);
         Ok((engine, reader, snapshots))
     };

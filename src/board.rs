@@ -16,8 +16,8 @@ use crate::fold::model::{ModelState, References};
 use crate::fold::pane::Panes;
 use crate::fold::webhooks::Marks;
 use crate::fold::window::{self, Window};
-use crate::fold::{Chain, LimitHits, Topic};
-use crate::key::{ChainKey, ModelKey};
+use crate::fold::{Chain, LimitHits, Need, Topic};
+use crate::key::{ChainKey, ModelKey, Shard};
 use crate::layout::Layout;
 use crate::score::{self, Scored};
 use crate::statelog::record::Configuration;
@@ -36,6 +36,12 @@ pub struct Board {
     pub watermark: Option<Timestamp>,
     /// The configuration in force.
     pub config: Arc<Configuration>,
+    /// The models that are counted here; nothing is known of the counts of others.
+    pub shard: Shard,
+    /// What each shard needs of the state log.
+    pub needs: BTreeMap<Shard, Need>,
+    /// The references in force of model versions of other shards.
+    pub elsewhere: BTreeMap<ModelKey, References>,
     /// Model versions.
     pub models: BTreeMap<ModelKey, Arc<ModelState>>,
     /// The scores of the last closed window of each length, as of when it closed.
@@ -109,6 +115,17 @@ impl ClosedWindow {
 }
 
 impl Board {
+    /// The shard that the board is of, where it is one of several.
+    pub fn part(&self) -> Option<Shard> {
+        (!self.shard.is_all()).then_some(self.shard)
+    }
+
+    /// The references in force of a model version, of whatever shard.
+    pub fn references(&self, key: &ModelKey) -> Option<&References> {
+        let own = self.models.get(key).map(|model| &model.references);
+        own.or_else(|| self.elsewhere.get(key))
+    }
+
     /// The panes of one window length of a model version.
     pub fn panes(model: &ModelState, length: Length) -> Option<&Panes> {
         model.windows.iter().find(|panes| panes.window() == length)

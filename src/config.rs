@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use reqwest::Url;
 
 use crate::decode::{FieldPaths, Limits};
+use crate::key::Shard;
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
@@ -121,6 +122,8 @@ pub enum OnTruncation {
 pub struct State {
     /// In Kafka or in a directory.
     pub home: Home,
+    /// The models that this instance counts.
+    pub shard: Shard,
     /// How long counts may wait in a worker.
     pub flush_interval: Length,
     /// How long after a snapshot the next one is written.
@@ -134,9 +137,10 @@ pub enum Home {
     Kafka {
         /// The topic, one partition.
         topic: String,
-        /// The topic of the journal, one partition.
+        /// The topic of the journal, one partition; each shard has its own, see
+        /// [`Shard::topic`].
         journal_topic: String,
-        /// The topic of the snapshots, one partition, compacted.
+        /// The topic of the snapshots, one partition, compacted; each shard has its own.
         snapshot_topic: String,
     },
     /// In a redb file in this directory: one instance.

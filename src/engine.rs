@@ -13,7 +13,7 @@ use crate::board::{Board, ClosedWindow};
 use crate::engine::scribe::Scribe;
 use crate::fold::{self, Effect, Fold, FoldError};
 use crate::journal::{self, Chain};
-use crate::key::ModelKey;
+use crate::key::{ModelKey, Shard};
 use crate::statelog::record::{Anchor, Configuration};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
@@ -71,9 +71,18 @@ impl Engine {
         Self::of(Fold::new(config))
     }
 
-    /// An engine at the place of an anchor, whose journal goes on after `journal`.
-    pub fn at_anchor(config: Configuration, anchor: &Anchor, journal: Chain) -> Self {
-        let mut engine = Self::of(Fold::at_anchor(config, anchor));
+    /// The same of the models of a shard.
+    pub fn of_shard(shard: Shard, config: Configuration) -> Self {
+        Self::of(Fold::of_shard(shard, config))
+    }
+
+    /// An engine of a shard at the place of an anchor, whose journal goes on after `journal`.
+    pub fn at_anchor(
+        (shard, journal): (Shard, Chain),
+        config: Configuration,
+        anchor: &Anchor,
+    ) -> Self {
+        let mut engine = Self::of(Fold::at_anchor(shard, config, anchor));
         engine.scribe = Scribe::after(journal);
         engine
     }
@@ -101,32 +110,8 @@ impl Engine {
         match input {
             Input::Record(record) => {
                 self.fold.apply(record, &mut self.effects)?;
-                for effect in self.effects.drain(..) {
-                    let is_active = matches!(effect, Effect::Activated { is_new: true, .. });
-                    self.is_stale |= is_active || effect == Effect::Configured;
-                    if let Effect::Command(command) = &effect
-                        && self.desk.command(command, self.fold.log_time)
-                    {
-                        let entry = self.scribe.command(command, &self.fold);
-                        outputs.extend(entry.map(Output::Journal));
-                    }
-                    let entries = self.scribe.effect(&effect, &self.fold);
-                    outputs.extend(entries.into_iter().map(Output::Journal));
-                    if let Effect::Activated {
-                        key, is_new: true, ..
-                    } = &effect
-                        && let Some(change) = self.desk.activated(&self.fold, key, &mut self.told)
-                    {
-                        let entry = self.scribe.schema(&change, &self.fold);
-                        outputs.push(Output::Journal(entry));
-                    }
-                    if effect == Effect::Layouts {
-                        let layouts = Arc::new(self.fold.layouts());
-                        let lateness = self.fold.config.lateness;
-                        outputs.push(Output::Layouts(layouts, self.fold.base_pane(), lateness));
-                    } else {
-                        outputs.push(Output::Effect(effect));
-                    }
+                for effect in std::mem::take(&mut self.effects) {
+                    self.effect(effect, outputs);
                 }
                 self.desk.look(&self.fold, &mut self.told);
                 for (change, alert) in self.told.drain(..) {
@@ -138,6 +123,45 @@ impl Engine {
             Input::Publish => outputs.push(Output::Board(Arc::new(self.publish()))),
         }
         Ok(())
+    }
+
+    /// Takes what a record changed. What is of models of other shards is theirs to judge and to
+    /// write down.
+    fn effect(&mut self, effect: Effect, outputs: &mut Vec<Output>) {
+        let is_own = effect
+            .model()
+            .is_none_or(|key| self.fold.shard.owns(&key.model));
+        let is_active = matches!(effect, Effect::Activated { is_new: true, .. });
+        self.is_stale |= is_active || effect == Effect::Configured;
+        if is_own {
+            self.write_down(&effect, outputs);
+        }
+        if effect == Effect::Layouts {
+            let layouts = Arc::new(self.fold.layouts());
+            let lateness = self.fold.config.lateness;
+            outputs.push(Output::Layouts(layouts, self.fold.base_pane(), lateness));
+        } else {
+            outputs.push(Output::Effect(effect));
+        }
+    }
+
+    fn write_down(&mut self, effect: &Effect, outputs: &mut Vec<Output>) {
+        if let Effect::Command(command) = effect
+            && self.desk.command(command, self.fold.log_time)
+        {
+            let entry = self.scribe.command(command, &self.fold);
+            outputs.extend(entry.map(Output::Journal));
+        }
+        let entries = self.scribe.effect(effect, &self.fold);
+        outputs.extend(entries.into_iter().map(Output::Journal));
+        if let Effect::Activated {
+            key, is_new: true, ..
+        } = effect
+            && let Some(change) = self.desk.activated(&self.fold, key, &mut self.told)
+        {
+            let entry = self.scribe.schema(&change, &self.fold);
+            outputs.push(Output::Journal(entry));
+        }
     }
 
     /// A board with the windows scored that closed since the last one.
@@ -163,6 +187,9 @@ impl Engine {
             ready: self.ready,
             watermark: self.fold.watermark,
             config: Arc::clone(&self.fold.config),
+            shard: self.fold.shard,
+            needs: self.fold.needs.clone(),
+            elsewhere: self.fold.elsewhere(),
             models: self.fold.models.clone(),
             closed: BTreeMap::new(),
             judges: self.desk.judges(),

@@ -14,6 +14,24 @@
 //! It is a function of the log's prefix and nothing else. Its only clock is the append time, which
 //! never goes back. Whatever a stranger can make grow (models, series, panes, texts) has a limit,
 //! and what a limit keeps out is counted.
+//!
+//! # Shards
+//!
+//! The fold of a [`Shard`] counts only the models that are in it. Deltas name layouts by short
+//! names, and workers of every shard count the rows of all models, so all that names layouts must
+//! be the same in all shards, whatever they count:
+//!
+//! ```text
+//! of all models        chains, topics, watermark; who is let in and when it was last seen;
+//!                      references, learning and learned ones; the names of layouts
+//! of its own models    panes, hours, what is counted of rows that were not let in or came too late
+//! ```
+//!
+//! What is of all models follows from nothing that is of its own ones. That decides three rules:
+//! `state_bytes_max` bounds what a shard counts, and never who is let in or learns; what learning
+//! takes is bounded by itself, the same in all shards; and a model version of which a baseline was
+//! asked for keeps its layout when it falls silent, whether there was one or not, since only its
+//! own shard knows that.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,13 +43,12 @@ use crate::delta::{Accounting, Delta, LastRecord};
 use crate::fold::activation::{Active, Named};
 use crate::fold::admission::allowed;
 use crate::fold::learning::Growth;
-use crate::fold::model::{ModelState, newest};
+use crate::fold::model::{ModelState, References, newest};
 use crate::fold::watermark::Progress;
 use crate::fold::webhooks::Marks;
-use crate::key::{ChainKey, ModelKey};
+use crate::key::{ChainKey, ModelKey, Shard};
 use crate::layout::Digest;
-use crate::reference::ReferenceRole;
-use crate::statelog::record::{Anchor, Command, Configuration, Delivered, Record};
+use crate::statelog::record::{Anchor, Configuration, Record};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
 
@@ -40,10 +57,12 @@ mod activation;
 mod admission;
 mod anchors;
 pub mod cells;
+mod effect;
 pub mod hours;
 mod image;
 pub mod learning;
 pub mod model;
+mod needs;
 mod packed;
 pub mod pane;
 mod projection;
@@ -52,6 +71,8 @@ pub mod webhooks;
 pub mod window;
 
 pub use self::anchors::ANCHOR_EVERY;
+pub use self::effect::Effect;
+pub use self::needs::Need;
 
 /// A record of the log with its place, as the fold takes it.
 #[derive(Debug)]
@@ -64,65 +85,6 @@ pub struct Input {
     pub digest: [u8; 32],
     /// The record.
     pub record: Record,
-}
-
-/// What a record changed that somebody outside must hear of.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// A chain's next delta must start here.
-    Head {
-        /// The chain.
-        chain: ChainKey,
-        /// The head.
-        position: i64,
-        /// The last record counted.
-        last_record: Option<LastRecord>,
-    },
-    /// What became of an attempt.
-    Fate {
-        /// The chain.
-        chain: ChainKey,
-        /// The worker.
-        writer: u64,
-        /// Its attempt.
-        attempt: u64,
-        /// Counted, or superseded.
-        accepted: bool,
-    },
-    /// Layouts or pane lengths changed: workers count in new ones from now on.
-    Layouts,
-    /// A reference became active.
-    Activated {
-        /// The model version.
-        key: ModelKey,
-        /// What it is to the model version.
-        role: ReferenceRole,
-        /// Its digest.
-        digest: Digest,
-        /// The digest of its layout.
-        layout: Digest,
-        /// Whether the model version learned it from its own rows.
-        learned: bool,
-        /// Whether it was not active before.
-        is_new: bool,
-    },
-    /// A configuration came; perhaps the one in force.
-    Configured,
-    /// A reference did not become active.
-    Refused {
-        /// The model version.
-        key: ModelKey,
-        /// Its digest, where it could be read at all.
-        digest: Option<Digest>,
-        /// Why.
-        reason: String,
-    },
-    /// An operator asked for this. What the fold itself does of it follows.
-    Command(Command),
-    /// A webhook gave up events.
-    GivenUp(Delivered),
-    /// This anchor should be in the log.
-    Anchor(Anchor),
 }
 
 /// Why the fold cannot go on.
@@ -155,15 +117,15 @@ pub struct Chain {
 pub struct Topic {
     /// Totals since the first genesis.
     pub totals: Accounting,
-    /// Rows of model versions beyond the limit, or that are not let in.
+    /// Rows of own model versions beyond the limit, or that are not let in.
     pub rows_unadmitted: u64,
-    /// Rows whose pane is gone.
+    /// Rows of own model versions whose pane is gone.
     pub rows_beyond_horizon: u64,
     /// Records and rejected records by the pane of their Kafka timestamp.
     pub arrivals: BTreeMap<Timestamp, (u64, u64)>,
 }
 
-/// How often a limit kept something out.
+/// How often a limit kept something out of own models.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHits {
     /// Deltas with rows of a model version beyond `limits.models_max`.
@@ -188,7 +150,9 @@ pub struct Fold {
     pub chains: BTreeMap<ChainKey, Chain>,
     /// Topics; behind an [`Arc`] each, to be shared with readers.
     pub topics: BTreeMap<Arc<str>, Arc<Topic>>,
-    /// Model versions; behind an [`Arc`] each, to be shared with readers.
+    /// The models that are counted here.
+    pub shard: Shard,
+    /// Their versions; behind an [`Arc`] each, to be shared with readers.
     pub models: BTreeMap<ModelKey, Arc<ModelState>>,
     /// Deltas counted.
     pub accepted: u64,
@@ -204,8 +168,15 @@ pub struct Fold {
     pub watermark: Option<Timestamp>,
     /// Models that are let in; `None` lets all in.
     allow: Option<GlobSet>,
+    /// What each shard needs of the log.
+    pub needs: BTreeMap<Shard, Need>,
+    /// Model versions that are let in and not counted here, and when rows of them last came: those
+    /// of other shards, and those that `state_bytes_max` keeps out.
+    elsewhere: BTreeMap<ModelKey, Timestamp>,
     active: BTreeMap<ModelKey, Active>,
     growth: BTreeMap<ModelKey, Growth>,
+    /// The bytes that learning takes, as of this minute.
+    growth_bytes: u64,
     layout_ids: BTreeMap<Digest, Named>,
     /// Layouts that ever got a short name: none is given twice.
     layouts_named: u32,
@@ -216,9 +187,15 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// Nothing folded yet; `config` holds until the log brings one.
+    /// Nothing folded yet, and all models are counted; `config` holds until the log brings one.
     pub fn new(config: Configuration) -> Self {
+        Self::of_shard(Shard::ALL, config)
+    }
+
+    /// The same of the models of a shard.
+    pub fn of_shard(shard: Shard, config: Configuration) -> Self {
         Self {
+            shard,
             allow: allowed(&config.models_allow),
             config: Arc::new(config),
             position: 0,
@@ -232,8 +209,11 @@ impl Fold {
             webhooks: Arc::default(),
             state_bytes: 0,
             watermark: None,
+            needs: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             active: BTreeMap::new(),
             growth: BTreeMap::new(),
+            growth_bytes: 0,
             layout_ids: BTreeMap::new(),
             layouts_named: 0,
             last_row: Timestamp::MIN,
@@ -261,6 +241,7 @@ impl Fold {
             Record::Anchor(anchor) => self.check(&anchor)?,
             Record::Command(command) => self.command(command, effects),
             Record::Delivered(told) => self.deliver(told, effects),
+            Record::Need { shard, from } => self.need(shard, from),
         }
         self.position = input.position + 1;
         self.last_digest = input.digest;
@@ -287,6 +268,21 @@ impl Fold {
             of: of.collect(),
             loose_series_max: usize::try_from(self.config.loose_series_max).unwrap_or(usize::MAX),
         }
+    }
+
+    /// The references in force of models of other shards.
+    pub fn elsewhere(&self) -> BTreeMap<ModelKey, References> {
+        let of = self.active.iter();
+        of.filter(|(key, _)| !self.shard.owns(&key.model))
+            .map(|(key, active)| (key.clone(), active.references.clone()))
+            .collect()
+    }
+
+    /// How many model versions of this shard are let in and not counted: there is no room, or the
+    /// fold goes on where another shard was.
+    pub fn uncounted(&self) -> usize {
+        let uncounted = self.elsewhere.keys();
+        uncounted.filter(|key| self.shard.owns(&key.model)).count()
     }
 
     /// Chains that should be waited for and no longer are.
@@ -390,10 +386,13 @@ impl Fold {
         if self.log_time.millis_since(self.swept) >= Length::MINUTE.as_millis() {
             self.swept = self.log_time;
             self.forget_silent(effects);
+            self.forget_needs();
             self.weigh();
         }
     }
 }
 
+#[cfg(test)]
+mod shard_tests;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::shard::{SHARDS_MAX, Shard, ShardError};
+
+mod shard;
+
 /// The longest name in bytes; a record that bears a longer one is rejected as `bad_name`.
 pub const NAME_BYTES_MAX: usize = 128;
 

@@ -17,7 +17,7 @@ use crate::delta::Delta;
 use crate::engine::{Engine, Input, Output};
 use crate::fold;
 use crate::journal;
-use crate::key::{Carried, Carrier, ChainKey, ModelKey, Name, Role};
+use crate::key::{Carried, Carrier, ChainKey, ModelKey, Name, Role, Shard};
 use crate::reference::{Reference, artifact};
 use crate::statelog::record::{Alerting, Configuration, Record, STATE_BYTES_MAX};
 use crate::tally::{Layouts, Range, Router, Seen, Tally};
@@ -94,6 +94,7 @@ pub(crate) fn embedded(dir: &Path) -> (State, Kafka) {
         home: Home::Embedded {
             dir: dir.to_owned(),
         },
+        shard: Shard::ALL,
         flush_interval: Length::SECOND,
         snapshot_interval: Length::MINUTE,
     };

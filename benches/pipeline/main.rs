@@ -50,7 +50,7 @@ pub struct Case {
     part: u64,
 }
 
-pub const SHAPE: Shape = Shape {
+const SHAPE: Shape = Shape {
     features: 20,
     ballast: 0,
     models: 1,

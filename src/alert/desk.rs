@@ -26,7 +26,7 @@ use super::volume::{self, Group, Volumes, group_of};
 use super::watch::Watch;
 use crate::fold::Fold;
 use crate::fold::model::ModelState;
-use crate::key::{ModelKey, Name};
+use crate::key::{ModelKey, Name, Shard};
 use crate::statelog::record::{Command, CommandKind};
 use crate::time::{Length, Timestamp};
 
@@ -197,6 +197,14 @@ impl Desk {
     pub fn resume(&mut self, fold: &Fold) {
         self.prepare(fold);
         self.mark();
+    }
+
+    /// Lets go of all that is not of the models of a shard.
+    pub fn keep(&mut self, shard: Shard) {
+        self.watches.retain(|key, _| shard.owns(&key.model));
+        self.volumes.keep(shard);
+        self.resolved.retain(|alert| shard.owns(&alert.key.model));
+        self.totals.retain(|(model, ..), _| shard.owns(model));
     }
 
     /// What was natural of the version of the same model that was seen last before this one began.

@@ -36,7 +36,7 @@ use super::sentence;
 use super::settings::Settings;
 use crate::fold::Fold;
 use crate::fold::model::{ModelState, References};
-use crate::key::{ModelKey, Name};
+use crate::key::{ModelKey, Name, Shard};
 use crate::reference::natural::Offsets;
 use crate::reference::{BLOCK, Reference};
 use crate::time::{Length, Timestamp};
@@ -117,6 +117,11 @@ impl Volumes {
             let offsets = offsets_of(versions).unwrap_or(&utc);
             watched.judge(&due, (&rows, offsets, &last.key), &share, told);
         }
+    }
+
+    /// Lets go of all that is not of the models of a shard.
+    pub(super) fn keep(&mut self, shard: Shard) {
+        self.of.retain(|(_, model), _| shard.owns(model));
     }
 
     /// What fires.

@@ -187,8 +187,8 @@ impl References {
             let natural = learn::of_reference(&reference, windows, baseline, zone::offsets);
             reference.natural = natural.map(Arc::new);
         }
-        let model = board.as_ref().and_then(|board| board.models.get(&key));
-        let active = model.and_then(|model| model.references.of(found.role));
+        let references = board.as_ref().and_then(|board| board.references(&key));
+        let active = references.and_then(|references| references.of(found.role));
         if active.is_some_and(|active| active.is_same(&reference)) {
             return Ok(None);
         }

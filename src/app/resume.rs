@@ -4,16 +4,19 @@
 //! newest snapshot whose place the log still has    all that was known
 //! the next older one                               likewise
 //! the beginning, where nothing was taken away      all that was known
+//! the newest snapshot of a shard that covers this  all that was known
+//! that of any other shard                          as at an anchor, of the models that it had not
 //! the first anchor                                 heads and totals; panes and alerts are gone
 //! ```
 
 use std::thread;
 use std::time::Duration;
 
+use crate::config::{Config, State};
 use crate::engine::Engine;
 use crate::journal::{Chain, Journal};
-use crate::statelog::record::Configuration;
-use crate::statelog::snapshot::{Manifest, SnapshotError, Snapshots};
+use crate::key::Shard;
+use crate::statelog::snapshot::{self, Manifest, SnapshotError, Snapshots};
 use crate::statelog::{Reader, StateLogError};
 use crate::telemetry::error_chain;
 
@@ -49,51 +52,114 @@ pub enum ResumeError {
     },
 }
 
-/// The engine to go on with, and the reader at its place. At an anchor the journal goes on after
-/// `stored`.
+/// The engine to go on with, and the reader at its place of the log, which is known as `log`. Where
+/// it is no own snapshot, the journal goes on after what its home has.
 pub fn resume(
-    config: &Configuration,
+    config: &Config,
+    log: &str,
     reader: &mut Reader,
     snapshots: &mut Snapshots,
-    stored: Chain,
+    journal: &Journal,
 ) -> Result<Engine, ResumeError> {
+    let shard = config.state.shard;
     let newest_first: Vec<Manifest> = snapshots.newest_first().cloned().collect();
     for manifest in newest_first {
-        let position = manifest.position;
-        if !reader.resume(position, &manifest.digest.0, manifest.log_time)? {
-            tracing::warn!(
-                position,
-                "a snapshot is of a place that the state log does not have"
-            );
-            continue;
-        }
-        match snapshots.read(&manifest, Engine::read) {
-            Ok(engine) => {
-                tracing::info!(position, at = %manifest.log_time, "going on at a snapshot");
-                snapshots.begin(Some(position));
-                return Ok(engine);
-            }
-            Err(error) => {
-                let cause = error_chain(&error);
-                tracing::error!(cause, position, "a snapshot is not used");
-            }
+        let own = (shard, Chain::default());
+        if let Some(engine) = go_on(reader, snapshots, &manifest, own)? {
+            let position = manifest.position;
+            tracing::info!(position, at = %manifest.log_time, "going on at a snapshot");
+            snapshots.begin(Some(position));
+            return Ok(engine);
         }
     }
     snapshots.begin(None);
     let first = reader.restart()?;
     if first == 0 {
-        return Ok(Engine::new(config.clone()));
+        return Ok(Engine::of_shard(shard, config.fold.clone()));
     }
     if snapshots.are_newer() {
         return Err(ResumeError::Newer);
     }
+    if let Some(engine) = of_others(config, log, reader, journal)? {
+        return Ok(engine);
+    }
+    reader.restart()?;
     let anchor = reader.resume_at_anchor()?;
     let anchor = anchor.ok_or(ResumeError::Nowhere { first })?;
     tracing::error!(
         position = anchor.position,
         "no snapshot is usable: going on at an anchor, what windows held before it is gone"
     );
-    Ok(Engine::at_anchor(config.clone(), &anchor, stored))
+    let own = (shard, journal.stored());
+    Ok(Engine::at_anchor(own, config.fold.clone(), &anchor))
+}
+
+/// The engine of a snapshot, if the log has its place and it can be read.
+fn go_on(
+    reader: &mut Reader,
+    snapshots: &Snapshots,
+    manifest: &Manifest,
+    own: (Shard, Chain),
+) -> Result<Option<Engine>, ResumeError> {
+    let position = manifest.position;
+    if !reader.resume(position, &manifest.digest.0, manifest.log_time)? {
+        tracing::warn!(
+            position,
+            "a snapshot is of a place that the state log does not have"
+        );
+        return Ok(None);
+    }
+    let read = snapshots.read(manifest, |id, blocks| Engine::read(id, blocks, own));
+    Ok(read
+        .inspect_err(|error| {
+            let cause = error_chain(error);
+            tracing::error!(cause, position, "a snapshot is not used");
+        })
+        .ok())
+}
+
+/// The engine of a snapshot of another shard. It knows all that names layouts; of the models of
+/// this shard it has counted those that are in it too, which are all where it covers this one.
+fn of_others(
+    config: &Config,
+    log: &str,
+    reader: &mut Reader,
+    journal: &Journal,
+) -> Result<Option<Engine>, ResumeError> {
+    for of in snapshot::others(&config.state, &config.kafka)? {
+        let state = State {
+            shard: of,
+            ..config.state.clone()
+        };
+        let snapshots = match snapshot::open(&state, &config.kafka, log.to_owned()) {
+            Ok(snapshots) => snapshots,
+            Err(error) => {
+                let cause = error_chain(&error);
+                tracing::error!(cause, %of, "the snapshots of another shard cannot be read");
+                continue;
+            }
+        };
+        for manifest in snapshots.newest_first() {
+            let own = (config.state.shard, journal.before(manifest.position));
+            let Some(engine) = go_on(reader, &snapshots, manifest, own)? else {
+                continue;
+            };
+            let (position, models) = (manifest.position, engine.fold().uncounted());
+            if of.covers(config.state.shard) {
+                tracing::warn!(position, %of, "going on at a snapshot of another shard");
+            } else {
+                tracing::error!(
+                    position,
+                    %of,
+                    models,
+                    "going on at a snapshot of another shard, which has not counted these model \
+                     versions: what their windows held before it is gone"
+                );
+            }
+            return Ok(Some(engine));
+        }
+    }
+    Ok(None)
 }
 
 /// Lets the journal go on after what the engine knows.

@@ -189,7 +189,14 @@ impl Thread {
         }
         self.wait_for_journal(engine.journal().seq)?;
         let written = self.snapshots.write(at, |writer| engine.write(writer))?;
-        let anchor = Record::Anchor(fold.anchor_here());
+        // the record before the older snapshot stays: it shows that the log is the one
+        let below = written.before.map_or(0, |before| before.saturating_sub(1));
+        let mut records = vec![Record::Anchor(fold.anchor_here())];
+        let (shard, needed) = (fold.shard, fold.needed(below));
+        if below > 0 && (!shard.is_all() || !fold.needs.is_empty()) {
+            let from = below;
+            records.push(Record::Need { shard, from });
+        }
         drop(engine);
         self.told(Some(at.log_time));
         tracing::info!(
@@ -199,13 +206,18 @@ impl Thread {
             took = ?self.clock.instant().duration_since(began),
             "snapshot written"
         );
-        if let Err(error) = self.appender.append(&anchor, &Failed::default()) {
-            tracing::warn!(%error, "anchor not appended");
+        for record in records {
+            if let Err(error) = self.appender.append(&record, &Failed::default()) {
+                tracing::warn!(%error, kind = %record.kind(), "record not appended");
+            }
         }
-        // the record before the older snapshot stays: it shows that the log is the one
-        let below = written.before.map_or(0, |before| before.saturating_sub(1));
-        if below > 0 {
-            self.appender.trim(below).map_err(WriteError::Trim)?;
+        match needed {
+            Ok(0) => {}
+            Ok(below) => self.appender.trim(below).map_err(WriteError::Trim)?,
+            Err(silent) => tracing::warn!(
+                waiting_for = %silent,
+                "the state log is not trimmed: another shard has no two snapshots of the last day"
+            ),
         }
         Ok(())
     }

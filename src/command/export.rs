@@ -8,8 +8,8 @@ use crate::cli::Export;
 use crate::clock::Clock;
 use crate::config::{Config, Home};
 use crate::fold::{self, Fold, FoldError};
-use crate::journal::Chain;
-use crate::key::ModelKey;
+use crate::journal::Journal;
+use crate::key::{ModelKey, Shard};
 use crate::reference::artifact;
 use crate::source::{SourceError, admin};
 use crate::statelog::embedded::{self, EmbeddedError};
@@ -67,6 +67,9 @@ pub(super) enum ExportError {
     /// Rows of the model version never came, or not for long.
     #[error("the state log knows no model version `{0}`")]
     UnknownModel(ModelKey),
+    /// Only another shard has counted them.
+    #[error("model `{}` is in shard {}: set state.shard to that", .0.model, .1)]
+    OtherShard(ModelKey, Shard),
     /// It has none.
     #[error("model version `{key}` has no {asked}reference{learning}")]
     NoReference {
@@ -87,6 +90,10 @@ pub(super) fn export(
 ) -> Result<Vec<u8>, ExportError> {
     let fold = fold(config, clock)?;
     let key = ModelKey::new(export.model.clone(), export.version.clone());
+    if !fold.shard.owns(&key.model) {
+        let home = fold.shard.home(&key.model);
+        return Err(ExportError::OtherShard(key, home));
+    }
     let model = fold
         .models
         .get(&key)
@@ -122,8 +129,9 @@ fn fold(config: &Config, clock: Clock) -> Result<Fold, ExportError> {
         Home::Embedded { .. } => String::new(),
     };
     let log = config.state.home.log(&cluster);
-    let mut snapshots = snapshot::open(&config.state, &config.kafka, log)?;
-    let engine = resume(&config.fold, &mut reader, &mut snapshots, Chain::default())?;
+    let mut snapshots = snapshot::open(&config.state, &config.kafka, log.clone())?;
+    let journal = Journal::default();
+    let engine = resume(config, &log, &mut reader, &mut snapshots, &journal)?;
     let (mut fold, mut effects) = (engine.fold().clone(), Vec::new());
     let mut idle = 0;
     loop {

@@ -15,6 +15,7 @@ use crate::config::{
     CertificateError, CertificateFiles, Config, Home, Http, Log, LogFormat, Reference, State,
     SurfaceLimits, Tokens,
 };
+use crate::key::Shard;
 use crate::statelog::record::Configuration;
 use crate::telemetry;
 use crate::time::Length;
@@ -93,6 +94,11 @@ impl Checker {
 
     fn config(&mut self, raw: Raw) -> Config {
         let state = self.state(raw.state);
+        if !state.shard.is_all() && !raw.webhooks.is_empty() {
+            let what = "an instance of a shard delivers nothing: which one would is not settled \
+                        between instances; leave out webhooks, or state.shard";
+            self.report(Problem::new("webhooks", what));
+        }
         let fold = Configuration {
             windows: self.windows(&raw.windows.lengths),
             keep: raw.windows.keep.map(|keep| keep.0),
@@ -160,10 +166,28 @@ impl Checker {
             }
         };
         State {
+            shard: self.shard(raw.shard.as_deref(), &home),
             home,
             flush_interval: raw.flush_interval.0,
             snapshot_interval: raw.snapshot_interval.0,
         }
+    }
+
+    fn shard(&mut self, text: Option<&str>, home: &Home) -> Shard {
+        const KEY: &str = "state.shard";
+        let shard: Shard = match text.unwrap_or("1/1").parse() {
+            Ok(shard) => shard,
+            Err(error) => {
+                let found = shown(text.unwrap_or_default());
+                self.report(Problem::new(KEY, format!("{found}: {error}")));
+                Shard::ALL
+            }
+        };
+        if !shard.is_all() && matches!(home, Home::Embedded { .. }) {
+            let what = "shards share a state log, which is in a topic: set state.home = \"kafka\"";
+            self.report(Problem::new(KEY, what));
+        }
+        shard
     }
 
     fn windows(&mut self, texts: &[String]) -> Vec<Length> {

@@ -212,6 +212,11 @@ tables! {
         /// The directory of the state log, its snapshots and the journal, where their home is
         /// embedded; made when it is not there.
         dir: String = Text, Is("driftd-state");
+        /// The models that this instance counts, where one machine has not the memory for all:
+        /// `i/n`, such as `2/4`, is the i-th of n shards, by a hash of the model's name. Every
+        /// shard needs an instance, with the same group and topics; only with `state.home =
+        /// "kafka"`. Without it, all models.
+        shard: Option<String> = Text, Unset;
         /// How long counts may wait before they are appended; those of a partition whose end is
         /// reached wait a second, where their records are ten times as long as the last delta.
         flush_interval: Span = Kind::Length("100ms", "1m"), Is("5s");

@@ -8,6 +8,7 @@ use crate::engine::scribe::Scribe;
 use crate::fold::Fold;
 use crate::image::{BlockId, ImageError, Reader, Writer};
 use crate::journal::Chain;
+use crate::key::Shard;
 
 #[derive(Serialize)]
 struct EngineText<'a> {
@@ -36,14 +37,23 @@ impl Engine {
     }
 
     /// The engine that a block names, as it was but for [`super::Input::End`], which it has not
-    /// heard of.
-    pub fn read(id: BlockId, reader: &Reader<'_>) -> Result<Self, ImageError> {
+    /// heard of. Where it was of another shard it is of `shard` from here on, and its journal
+    /// another one, that goes on after `journal`.
+    pub fn read(
+        id: BlockId,
+        reader: &Reader<'_>,
+        (shard, journal): (Shard, Chain),
+    ) -> Result<Self, ImageError> {
         let kept: Kept = reader.read(id)?;
-        let fold = Fold::read(kept.fold, reader)?;
+        let (fold, was_here) = Fold::read(kept.fold, reader, shard)?;
         let mut engine = Self::of(fold);
         engine.desk = kept.desk;
-        engine.desk.resume(&engine.fold);
         engine.scribe = kept.scribe;
+        if !was_here {
+            engine.desk.keep(shard);
+            engine.scribe.keep(shard, journal);
+        }
+        engine.desk.resume(&engine.fold);
         engine.scribe.resume(&engine.fold);
         Ok(engine)
     }

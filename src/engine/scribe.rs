@@ -16,7 +16,7 @@ use crate::alert::{Test, schema};
 use crate::fold::{Effect, Fold};
 use crate::journal::entry::DRIFTD;
 use crate::journal::{self, Chain, Draft, Entry, Event, SchemaChange, Text};
-use crate::key::ModelKey;
+use crate::key::{ModelKey, Shard};
 use crate::layout::Digest;
 use crate::statelog::record::{
     Alerting, Command, CommandKind, Configuration, LEARN_ROWS, Mute, STATE_BYTES_MAX,
@@ -48,6 +48,12 @@ impl Scribe {
             chain,
             ..Self::default()
         }
+    }
+
+    /// Writes the journal of this shard from here on, which goes on after this entry.
+    pub(super) fn keep(&mut self, shard: Shard, chain: Chain) {
+        self.chain = chain;
+        self.refused.retain(|key, _| shard.owns(&key.model));
     }
 
     /// How far the journal goes.

@@ -28,12 +28,25 @@ pub(super) fn model<'a>(
     version: &str,
 ) -> Result<&'a Arc<ModelState>, Problem> {
     let key = Name::new(model).and_then(|name| Ok(ModelKey::new(name, Name::new(version)?)));
+    if let Ok(key) = &key {
+        here(board, &key.model)?;
+    }
     key.ok()
         .and_then(|key| board.models.get(&key))
         .ok_or_else(|| Problem::UnknownModel {
             model: model.to_owned(),
             version: version.to_owned(),
         })
+}
+
+/// That a model is counted here, if it is anywhere.
+pub(super) fn here(board: &Board, model: &Name) -> Result<(), Problem> {
+    let (shard, own) = (board.shard.home(model), board.shard);
+    if shard == own {
+        return Ok(());
+    }
+    let model = model.clone();
+    Err(Problem::OtherShard { model, shard, own })
 }
 
 /// Which window length is meant when none is named.

@@ -5,7 +5,8 @@
 //!  "detail":"there are no windows of 2h; there are: 1h, 6h, 24h"}
 //! ```
 //!
-//! `type` is for programs and never changes, `detail` is for people.
+//! `type` is for programs and never changes, `detail` is for people. Whoever asks an instance of
+//! the wrong shard is told in `shard` which one it is.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::expose::view;
 use crate::fold::model::{ModelState, References};
-use crate::key::{ModelKey, Name};
+use crate::key::{ModelKey, Name, Shard};
 use crate::statelog::AppendError;
 use crate::time::{Length, Timestamp};
 
@@ -45,6 +46,15 @@ pub(super) enum Problem {
          for limits.silent_after is forgotten"
     )]
     UnknownModel { model: String, version: String },
+    #[error(
+        "model `{model}` is in shard {shard}, and this instance counts shard {own}; ask an \
+         instance of that one"
+    )]
+    OtherShard {
+        model: Name,
+        shard: Shard,
+        own: Shard,
+    },
     #[error("model version `{key}` has no series `{series}` in this window; see {list}")]
     UnknownSeries {
         key: ModelKey,
@@ -174,6 +184,11 @@ impl Problem {
             }
             Self::UnknownWindow { .. } => (bad, "unknown-window", "No such window"),
             Self::UnknownModel { .. } => (none, "unknown-model", "No such model version"),
+            Self::OtherShard { .. } => (
+                StatusCode::MISDIRECTED_REQUEST,
+                "other-shard",
+                "Model of another shard",
+            ),
             Self::UnknownSeries { .. } => (none, "unknown-series", "No such series"),
             Self::UnknownReference { .. } => (none, "unknown-reference", "No such reference"),
             Self::NotKept { .. } => (bad, "not-kept", "Time not kept"),
@@ -226,6 +241,10 @@ impl IntoResponse for Problem {
             title,
             status: status.as_u16(),
             detail: self.to_string(),
+            shard: match &self {
+                Self::OtherShard { shard, .. } => Some(*shard),
+                _ => None,
+            },
         };
         let mut response = (status, Json(document)).into_response();
         let headers = response.headers_mut();

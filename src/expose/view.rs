@@ -18,7 +18,7 @@ use serde::{Serialize, Serializer};
 
 use crate::board::ClosedWindow;
 use crate::fold::model::ModelState;
-use crate::key::Role;
+use crate::key::{Role, Shard};
 use crate::layout::{Kind, LooseCounts, SeriesLayout};
 use crate::reference::Reference;
 use crate::score::{Insufficient, Scored, Scores, Tallied};
@@ -47,7 +47,7 @@ pub(super) use self::journal::{EntryView, entries, journal};
 pub(super) use self::models::{ModelView, ModelsPage, Start, model, models, starts};
 pub(super) use self::scores::{ScoresAsked, ScoresPage, Sort, scores};
 pub(super) use self::series::{SeriesView, reference, series};
-pub(super) use self::status::{ChainView, LocalView, StatusView, TopicView, status};
+pub(super) use self::status::{ChainView, LocalView, ShardView, StatusView, TopicView, status};
 
 /// A value that is shown as people write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +67,9 @@ pub(super) struct Problem {
     pub(super) title: &'static str,
     pub(super) status: u16,
     pub(super) detail: String,
+    /// The shard that has what was asked for, where it is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) shard: Option<Shard>,
 }
 
 /// A window: event times in `[start, end)`.

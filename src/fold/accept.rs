@@ -43,7 +43,10 @@ impl Fold {
     pub(super) fn command(&mut self, command: Command, effects: &mut Vec<Effect>) {
         let accepted = match &command.kind {
             CommandKind::AcceptBaseline { key, from, to } => {
-                Some((key.clone(), self.accepted_baseline(key, *from, *to)))
+                self.ask(key);
+                // only its own shard has the counts
+                let is_own = self.shard.owns(&key.model);
+                is_own.then(|| (key.clone(), self.accepted_baseline(key, *from, *to)))
             }
             _ => None,
         };

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::model::References;
+use super::projection::project;
 use super::{Effect, Fold};
-use crate::delta::LayoutId;
+use crate::delta::{LayoutId, ModelDelta};
 use crate::key::ModelKey;
 use crate::layout::Digest;
 use crate::reference::{Reference, ReferenceRole, artifact};
@@ -24,6 +25,8 @@ pub(super) struct Active {
     /// Whether the layout is a learned one, so that what is counted without a layout projects
     /// exactly.
     pub(super) projects: bool,
+    /// Whether an operator asked for a baseline of it.
+    pub(super) asked: bool,
 }
 
 impl Active {
@@ -33,7 +36,15 @@ impl Active {
             references: References::default(),
             learned: false,
             projects: false,
+            asked: false,
         }
+    }
+
+    /// A delta that knew nothing of the layout in force, where that can be made good.
+    pub(super) fn projected(&self, delta: &ModelDelta) -> Option<ModelDelta> {
+        let is_behind = self.projects && delta.layout == LayoutId::UNIVERSAL;
+        let reference = self.references.iter().next().filter(|_| is_behind)?;
+        Some(project(delta, self.layout, &reference.layout))
     }
 }
 
@@ -124,10 +135,24 @@ impl Fold {
         };
         active.layout = id;
         let active = active.clone();
-        if let Some(model) = self.admit(key) {
+        if self.enroll(key)
+            && let Some(model) = self.counted(key)
+        {
             Arc::make_mut(model).take(&active);
         }
         self.forget_layouts();
+    }
+
+    /// Keeps the layout of a model version that an operator asked for a baseline of.
+    pub(super) fn ask(&mut self, key: &ModelKey) {
+        let Some(active) = self.active.get_mut(key) else {
+            return;
+        };
+        active.asked = true;
+        let layout = active.references.iter().next();
+        if let Some(layout) = layout.map(|one| one.layout.digest()) {
+            self.layout_id(layout, false);
+        }
     }
 
     /// The short name of a layout: that which it has, or the next one.

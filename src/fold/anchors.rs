@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::watermark::Progress;
 use super::{Chain, Effect, Fold, FoldError, Topic};
+use crate::key::Shard;
 use crate::statelog::record::{Anchor, Configuration};
 
 /// An anchor is taken before each multiple of this many records.
@@ -14,8 +15,8 @@ const ANCHORS_KEPT: usize = 4;
 
 impl Fold {
     /// The fold at the place of an anchor: heads and totals are what they were, panes are gone.
-    pub fn at_anchor(config: Configuration, anchor: &Anchor) -> Self {
-        let mut fold = Self::new(config);
+    pub fn at_anchor(shard: Shard, config: Configuration, anchor: &Anchor) -> Self {
+        let mut fold = Self::of_shard(shard, config);
         fold.position = anchor.position;
         fold.log_time = anchor.log_time;
         fold.swept = anchor.log_time;

@@ -6,7 +6,9 @@
 //!      \-> what a model version learns
 //! ```
 //!
-//! A fold that was read goes on as the one that was written would have.
+//! A fold that was read goes on as the one that was written would have; one that is read for
+//! another shard goes on as that would have, but for model versions that the written one did not
+//! count.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,9 +21,9 @@ use super::learning::Growth;
 use super::model::{ModelState, References};
 use super::pane::{Chunk, Panes};
 use super::webhooks::Marks;
-use super::{Chain, Fold, LimitHits, Topic};
+use super::{Chain, Fold, LimitHits, Need, Topic};
 use crate::image::{BlockId, ImageError, Reader, Writer, run};
-use crate::key::{ChainKey, ModelKey};
+use crate::key::{ChainKey, ModelKey, Shard};
 use crate::layout::Digest;
 use crate::reference::{Reference, artifact};
 use crate::statelog::record::{Anchor, Configuration, Record};
@@ -53,6 +55,15 @@ struct FoldText {
     active: Vec<ActiveText>,
     growth: Vec<(ModelKey, BlockId)>,
     models: Vec<BlockId>,
+    /// Absent from before there were shards, as are those below.
+    #[serde(default)]
+    shard: Shard,
+    #[serde(default)]
+    elsewhere: Vec<(ModelKey, Timestamp)>,
+    #[serde(default)]
+    growth_bytes: u64,
+    #[serde(default)]
+    needs: Vec<(Shard, Need)>,
 }
 
 fn is_empty(marks: &Arc<Marks>) -> bool {
@@ -70,6 +81,8 @@ struct ActiveText {
     baseline: Option<BlockId>,
     learned: bool,
     projects: bool,
+    #[serde(default)]
+    asked: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -131,6 +144,7 @@ impl Fold {
                 baseline: block(baseline)?,
                 learned: of.learned,
                 projects: of.projects,
+                asked: of.asked,
             });
         }
         let mut growth = Vec::new();
@@ -167,13 +181,22 @@ impl Fold {
             active,
             growth,
             models,
+            shard: self.shard,
+            elsewhere: self.elsewhere.clone().into_iter().collect(),
+            growth_bytes: self.growth_bytes,
+            needs: self.needs.clone().into_iter().collect(),
         })
     }
 
-    /// The fold that a block names.
-    pub fn read(id: BlockId, reader: &Reader<'_>) -> Result<Self, ImageError> {
+    /// The fold that a block names, of the models of `shard`; whether it was of that shard.
+    pub fn read(
+        id: BlockId,
+        reader: &Reader<'_>,
+        shard: Shard,
+    ) -> Result<(Self, bool), ImageError> {
         let text: FoldText = reader.read(id)?;
-        let mut fold = Self::new(configuration(&text.config)?);
+        let was_here = text.shard == shard;
+        let mut fold = Self::of_shard(shard, configuration(&text.config)?);
         fold.position = text.position;
         fold.log_time = text.log_time;
         fold.chains = text.chains;
@@ -183,6 +206,9 @@ impl Fold {
         fold.limit_hits = text.limit_hits;
         fold.webhooks = text.webhooks;
         fold.state_bytes = text.state_bytes;
+        fold.growth_bytes = text.growth_bytes;
+        fold.needs = text.needs.into_iter().collect();
+        fold.elsewhere = text.elsewhere.into_iter().collect();
         fold.watermark = text.watermark;
         fold.layout_ids = text.layout_ids;
         fold.layouts_named = text.layouts_named;
@@ -201,6 +227,7 @@ impl Fold {
                 },
                 learned: of.learned,
                 projects: of.projects,
+                asked: of.asked,
             };
             fold.active.insert(of.key, active);
         }
@@ -208,10 +235,28 @@ impl Fold {
             fold.growth.insert(key, reader.read::<Growth>(id)?);
         }
         for id in text.models {
-            let model = model(reader.read(id)?, &fold.active, reader)?;
-            fold.models.insert(model.key.clone(), Arc::new(model));
+            let text: ModelText = reader.read(id)?;
+            if shard.owns(&text.key.model) {
+                let model = model(text, &fold.active, reader)?;
+                fold.models.insert(model.key.clone(), Arc::new(model));
+            } else {
+                fold.elsewhere.insert(text.key, text.last_seen);
+            }
         }
-        Ok(fold)
+        if !was_here {
+            fold.begin_anew();
+        }
+        Ok((fold, was_here))
+    }
+
+    /// Lets go of what another shard has counted of its own models.
+    fn begin_anew(&mut self) {
+        self.limit_hits = LimitHits::default();
+        for topic in self.topics.values_mut() {
+            let topic = Arc::make_mut(topic);
+            (topic.rows_unadmitted, topic.rows_beyond_horizon) = (0, 0);
+        }
+        self.weigh();
     }
 }
 

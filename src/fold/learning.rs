@@ -12,7 +12,8 @@
 //! version are not its week: for [`RENEWED_AFTER`] of event time the counts go on, then the
 //! reference takes the sum of all of them, in the same bins.
 //!
-//! All of it is a function of the log. A reference from outside ends it, whenever it comes.
+//! All of it is a function of the log, and of all shards alike: a learned layout has one short name
+//! everywhere. A reference from outside ends it, whenever it comes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,6 +46,29 @@ pub(super) enum Growth {
     Learning(Learning),
     /// Rows for the sum that the learned reference takes on.
     Renewing(Renewing),
+}
+
+impl Growth {
+    /// About how many bytes it takes: the same in all shards.
+    pub(super) fn bytes(&self) -> u64 {
+        let bytes: usize = match self {
+            Self::Learning(learning) => learning.hours.values().map(bytes_of).sum(),
+            Self::Renewing(renewing) => size_of_val(&*renewing.cells),
+        };
+        bytes as u64
+    }
+
+    /// Whether it is for a first reference.
+    pub(super) const fn is_first(&self) -> bool {
+        matches!(self, Self::Learning(_))
+    }
+}
+
+/// About how many bytes an hour without a layout takes.
+fn bytes_of(hour: &PaneDelta) -> usize {
+    let loose = hour.loose.iter();
+    let loose = loose.map(|((_, name), counts)| size_of_val(name) + name.len() + counts.bytes());
+    size_of::<PaneDelta>() + loose.sum::<usize>()
 }
 
 /// The rows of a model version without a layout. Fewer than `learn_rows`, but for the last delta,
@@ -199,16 +223,19 @@ impl Renewing {
 impl Fold {
     /// Lets model versions without a reference learn one, or no longer.
     pub(super) fn start_learning(&mut self) {
-        let learns = self.config.learn_rows > 0;
+        if self.config.learn_rows > 0 {
+            let enrolled = self.models.keys().chain(self.elsewhere.keys());
+            for key in enrolled.filter(|key| !self.active.contains_key(*key)) {
+                let growth = self.growth.entry(key.clone());
+                growth.or_insert_with(|| Growth::Learning(Learning::default()));
+            }
+        } else {
+            self.growth.retain(|_, growth| !growth.is_first());
+        }
         for (key, model) in &mut self.models {
-            let is_growing = self.growth.contains_key(key);
-            if learns && !is_growing && model.shape.is_none() {
-                self.growth
-                    .insert(key.clone(), Growth::Learning(Learning::default()));
-                Arc::make_mut(model).learning = true;
-            } else if !learns && model.learning {
-                self.growth.remove(key);
-                Arc::make_mut(model).learning = false;
+            let learning = self.growth.get(key).is_some_and(Growth::is_first);
+            if model.learning != learning {
+                Arc::make_mut(model).learning = learning;
             }
         }
     }
@@ -262,6 +289,7 @@ impl Fold {
             },
             learned: true,
             projects: true,
+            asked: false,
         };
         if let Some(model) = self.models.get_mut(key) {
             let model = Arc::make_mut(model);

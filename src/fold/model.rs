@@ -7,7 +7,6 @@ use crate::delta::{LayoutId, ModelDelta, PaneDelta};
 use crate::fold::activation::Active;
 use crate::fold::hours::{self, Hours};
 use crate::fold::pane::Panes;
-use crate::fold::projection::project;
 use crate::key::ModelKey;
 use crate::layout::Layout;
 use crate::reference::{BLOCK, Reference, ReferenceRole};
@@ -73,8 +72,6 @@ pub struct ModelState {
     pub learned: bool,
     /// Whether it has no reference yet and is learning one.
     pub learning: bool,
-    /// Whether what is counted without a layout can be counted in that one.
-    projects: bool,
     /// Rows ever counted, those beyond the horizon included.
     pub rows: u64,
     /// Rows whose pane was gone, or too far ahead, for every window.
@@ -133,7 +130,6 @@ impl ModelState {
             references: References::default(),
             learned: false,
             learning: false,
-            projects: false,
             rows: 0,
             rows_beyond_horizon: 0,
             first_event: None,
@@ -163,14 +159,6 @@ impl ModelState {
         self.references = references;
         self.learned = active.learned;
         self.learning = false;
-        self.projects = active.projects;
-    }
-
-    /// A delta that knew nothing of the layout in force, where that can be made good.
-    pub(super) fn projected(&self, delta: &ModelDelta) -> Option<ModelDelta> {
-        let is_behind = self.projects && delta.layout == LayoutId::UNIVERSAL;
-        let layout = self.shape.as_ref().filter(|_| is_behind)?;
-        Some(project(delta, self.layout, layout))
     }
 
     /// Adds a delta's counts, which were appended at `now`, while there are no more than

@@ -10,7 +10,7 @@ use crate::decode::Value;
 use crate::delta::LayoutId;
 use crate::key::Role;
 use crate::layout::LooseCounts;
-use crate::reference::{Header, Reference, learn};
+use crate::reference::{Header, Reference, ReferenceRole, learn};
 use crate::testing::{self, Event, PANE, Worker, activate, chain, genesis, without_layouts};
 
 pub(super) const MINUTE: i64 = 60_000;

@@ -115,7 +115,28 @@ impl Chain {
     }
 }
 
+/// The place of an entry's cause.
+#[derive(Deserialize)]
+struct Cause {
+    position: u64,
+}
+
 impl Line {
+    /// The position of the record of the state log that the entry follows from; `None` where it
+    /// does not say.
+    pub fn position(&self) -> Option<u64> {
+        let cause: Result<Cause, _> = serde_json::from_str(&self.json);
+        cause.ok().map(|cause| cause.position)
+    }
+
+    /// The chain that ends with it.
+    pub const fn chain(&self) -> Chain {
+        Chain {
+            seq: self.seq,
+            head: self.hash,
+        }
+    }
+
     fn new(seq: u64, json: String) -> Self {
         Self {
             seq,
@@ -217,10 +238,7 @@ impl Stored {
 
     /// The chain that ends with it.
     pub const fn chain(&self) -> Chain {
-        Chain {
-            seq: self.line.seq,
-            head: self.line.hash,
-        }
+        self.line.chain()
     }
 
     /// That this driftd knows what happened.

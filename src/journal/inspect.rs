@@ -65,10 +65,10 @@ pub fn verify_file(path: &Path) -> Result<String, InspectError> {
 pub fn verify(state: &State, kafka: &Kafka) -> Result<String, InspectError> {
     let topic = match &state.home {
         Home::Embedded { dir } => return verify_file(&dir.join(file::FILE)),
-        Home::Kafka { journal_topic, .. } => journal_topic,
+        Home::Kafka { journal_topic, .. } => state.shard.topic(journal_topic),
     };
     let mut audit = Audit::default();
-    kafka::read(kafka, topic, |record| {
+    kafka::read(kafka, &topic, |record| {
         let checked = audit.record(record);
         checked.map(drop).map_err(|source| InspectError::Audit {
             place: format!("the topic `{topic}`"),
@@ -96,7 +96,8 @@ pub fn export(state: &State, kafka: &Kafka, out: &mut impl Write) -> Result<(), 
         }
         Home::Kafka { journal_topic, .. } => {
             let mut links = Links::from(Chain::default());
-            kafka::read(kafka, journal_topic, |record| match Stored::read(record) {
+            let topic = state.shard.topic(journal_topic);
+            kafka::read(kafka, &topic, |record| match Stored::read(record) {
                 Ok(stored) if links.take(&stored) == Seen::Next => print(record),
                 // not of the chain: for `verify` to speak of
                 Ok(_) | Err(_) => Ok(()),

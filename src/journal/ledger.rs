@@ -177,6 +177,21 @@ impl Ledger {
         }
     }
 
+    /// How far the home went, when it was opened, of what follows from records of the state log
+    /// before this position; all of it where that is further back than what is kept.
+    pub fn before(&self, position: u64) -> Chain {
+        let lines = &self.newest.lines;
+        let earlier = |line: &Line| line.position().is_some_and(|of| of < position);
+        let later = lines.partition_point(earlier);
+        let last = later.checked_sub(1).and_then(|last| lines.get(last));
+        match (last, lines.front()) {
+            _ if later == lines.len() => self.opened,
+            (Some(last), _) => last.chain(),
+            (None, Some(first)) if first.seq == 1 => Chain::default(),
+            (None, _) => self.opened,
+        }
+    }
+
     /// Says after which entry the ones that are computed go on: that of a snapshot, or none.
     pub fn begin(&mut self, after: Chain) {
         self.computed = after.seq;

@@ -96,6 +96,12 @@ impl Journal {
         lock(&self.0.ledger).end()
     }
 
+    /// How far the entries go that its home had, of what follows from records of the state log
+    /// before this position.
+    pub fn before(&self, position: u64) -> Chain {
+        lock(&self.0.ledger).before(position)
+    }
+
     /// Says after which entry those go on that will be added: that of a snapshot, or none.
     pub fn begin(&self, after: Chain) {
         lock(&self.0.ledger).begin(after);
@@ -157,7 +163,8 @@ pub fn open(state: &State, kafka: &Kafka, clock: Clock) -> Result<(Journal, Writ
             (Home::File { home, errors: 0 }, links)
         }
         config::Home::Kafka { journal_topic, .. } => {
-            let (home, links) = kafka::Home::open(kafka, journal_topic)?;
+            let topic = state.shard.topic(journal_topic);
+            let (home, links) = kafka::Home::open(kafka, &topic)?;
             (Home::Kafka(Box::new(home)), links)
         }
     };

@@ -12,7 +12,7 @@ use std::time::Duration;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::ConsumerContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
@@ -291,6 +291,20 @@ pub fn open(kafka: &config::Kafka, topic: &str) -> Result<(Appender, Reader), Ka
     let (appender, tail) = open_topic(kafka, topic, &STATE_LOG)?;
     let append_time = Timestamp::MIN;
     Ok((appender, Reader { tail, append_time }))
+}
+
+/// The topics that there are.
+pub(super) fn topics(kafka: &config::Kafka) -> Result<Vec<String>, KafkaLogError> {
+    let asked = |source| KafkaLogError::Kafka {
+        topic: "*".to_owned(),
+        source,
+    };
+    let client: BaseConsumer<Mute> = client_config(kafka)
+        .create_with_context(Mute)
+        .map_err(asked)?;
+    let metadata = client.fetch_metadata(None, TIMEOUT).map_err(asked)?;
+    let topics = metadata.topics().iter();
+    Ok(topics.map(|topic| topic.name().to_owned()).collect())
 }
 
 /// Opens both ends of a topic, which is made if it is not there.

@@ -3,7 +3,7 @@
 //! ```text
 //! byte 0     format version, 1
 //! byte 1     kind: 1 genesis, 2 delta, 3 activate, 4 configure, 5 anchor, 6 command,
-//!            7 delivered
+//!            7 delivered, 8 need
 //! byte 2..   delta and activate: binary forms of their own; the rest: JSON
 //! ```
 //!
@@ -18,7 +18,7 @@
 use std::collections::BTreeMap;
 
 use crate::delta::{self, Accounting, DecodeError, Delta, EncodeError, Flaw};
-use crate::key::{ChainKey, ModelKey};
+use crate::key::{ChainKey, ModelKey, Shard};
 use crate::time::{Length, Timestamp};
 
 mod alerting;
@@ -63,6 +63,13 @@ pub enum Record {
     Command(Command),
     /// A webhook has got this far in the journal.
     Delivered(Delivered),
+    /// A shard needs the log from here on, and not what was before; only where there are several.
+    Need {
+        /// The shard.
+        shard: Shard,
+        /// The first position that it needs.
+        from: u64,
+    },
 }
 
 /// What the board depends on besides the data: kept in the log so that replicas and replays agree.
@@ -194,11 +201,13 @@ pub enum Kind {
     Command = 6,
     /// [`Record::Delivered`]
     Delivered = 7,
+    /// [`Record::Need`]
+    Need = 8,
 }
 
 impl Kind {
     /// All kinds, in the order of their codes.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Genesis,
         Self::Delta,
         Self::Activate,
@@ -206,6 +215,7 @@ impl Kind {
         Self::Anchor,
         Self::Command,
         Self::Delivered,
+        Self::Need,
     ];
 
     /// The name used in errors and logs.
@@ -218,6 +228,7 @@ impl Kind {
             Self::Anchor => "anchor",
             Self::Command => "command",
             Self::Delivered => "delivered",
+            Self::Need => "need",
         }
     }
 }
@@ -239,6 +250,7 @@ impl Record {
             Self::Anchor(_) => Kind::Anchor,
             Self::Command(_) => Kind::Command,
             Self::Delivered(_) => Kind::Delivered,
+            Self::Need { .. } => Kind::Need,
         }
     }
 
@@ -256,6 +268,7 @@ impl Record {
             Self::Anchor(anchor) => json::write_anchor(anchor)?,
             Self::Command(command) => command::write(command)?,
             Self::Delivered(told) => delivered::write(told)?,
+            Self::Need { shard, from } => json::write_need(*shard, *from)?,
         };
         let mut bytes = Vec::with_capacity(2 + body.len());
         bytes.extend([FORMAT_VERSION, self.kind() as u8]);
@@ -283,6 +296,7 @@ impl Record {
             Kind::Anchor => json::read_anchor(body).map(Self::Anchor),
             Kind::Command => command::read(body).map(Self::Command),
             Kind::Delivered => delivered::read(body).map(Self::Delivered),
+            Kind::Need => json::read_need(body),
         }
     }
 }

@@ -10,6 +10,10 @@
 //! record before its position with that very digest; else an older one is, or the first anchor of
 //! the log. The two newest are kept, and the log is trimmed below the older one of them.
 //!
+//! Each shard has its own, in a topic of its own. A start that finds none of its shard may go on at
+//! one of another shard, see [`others`]: all of them know all that names layouts, see
+//! [`crate::fold`].
+//!
 //! With the state log in Kafka they are in a compacted topic that all instances write: whoever
 //! finds that there is none of the last interval writes the next. A block that another instance has
 //! taken for garbage meanwhile is found missing when it is read, and an older snapshot is used.
@@ -20,8 +24,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Home as Place, Kafka, State};
 use crate::image::{Album, BlockId, ImageError, Put, Reader, Writer};
+use crate::key::Shard;
 use crate::layout::Digest;
-use crate::statelog::kafka::KafkaLogError;
+use crate::statelog::kafka::{KafkaLogError, topics};
 use crate::time::{Length, Timestamp};
 
 mod file;
@@ -41,6 +46,9 @@ pub struct Manifest {
     format: u32,
     /// The log: of which cluster and topic, or of which file.
     pub log: String,
+    /// The models that were counted.
+    #[serde(default, skip_serializing_if = "is_all")]
+    pub shard: Shard,
     /// All records before this position are folded.
     pub position: u64,
     /// SHA-256 of the record before this position.
@@ -49,6 +57,14 @@ pub struct Manifest {
     pub log_time: Timestamp,
     /// The block that names all others.
     pub root: BlockId,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the form that serde asks for"
+)]
+fn is_all(shard: &Shard) -> bool {
+    shard.is_all()
 }
 
 /// A place in the log.
@@ -98,6 +114,7 @@ pub struct Written {
 pub struct Snapshots {
     home: Home,
     log: String,
+    shard: Shard,
     interval: Length,
     /// By position, ascending.
     manifests: Vec<Manifest>,
@@ -115,7 +132,8 @@ enum Home {
     Kafka(Box<kafka::Home>),
 }
 
-/// Opens the snapshots of the state log that is known as `log`. Blocks on disk or network.
+/// Opens the snapshots that this shard has of the state log that is known as `log`. Blocks on disk
+/// or network.
 pub fn open(state: &State, kafka: &Kafka, log: String) -> Result<Snapshots, SnapshotError> {
     let (home, manifests) = match &state.home {
         Place::Embedded { dir } => {
@@ -123,13 +141,15 @@ pub fn open(state: &State, kafka: &Kafka, log: String) -> Result<Snapshots, Snap
             (Home::File(home), manifests)
         }
         Place::Kafka { snapshot_topic, .. } => {
-            let (home, manifests) = kafka::Home::open(kafka, snapshot_topic)?;
+            let topic = state.shard.topic(snapshot_topic);
+            let (home, manifests) = kafka::Home::open(kafka, &topic)?;
             (Home::Kafka(Box::new(home)), manifests)
         }
     };
     let mut snapshots = Snapshots {
         home,
         log,
+        shard: state.shard,
         interval: state.snapshot_interval,
         manifests: Vec::new(),
         stale: Vec::new(),
@@ -139,6 +159,19 @@ pub fn open(state: &State, kafka: &Kafka, log: String) -> Result<Snapshots, Snap
     };
     snapshots.learn(&manifests);
     Ok(snapshots)
+}
+
+/// The shards that have snapshots too, those first that cover this one.
+pub fn others(state: &State, kafka: &Kafka) -> Result<Vec<Shard>, SnapshotError> {
+    let Place::Kafka { snapshot_topic, .. } = &state.home else {
+        return Ok(Vec::new());
+    };
+    let topics = topics(kafka)?;
+    let of = |topic: &String| Shard::of_topic(snapshot_topic, topic);
+    let mut others: Vec<Shard> = topics.iter().filter_map(of).collect();
+    others.retain(|other| *other != state.shard);
+    others.sort_by_key(|other| (!other.covers(state.shard), *other));
+    Ok(others)
 }
 
 impl Snapshots {
@@ -221,6 +254,7 @@ impl Snapshots {
         let manifest = Manifest {
             format: FORMAT,
             log: self.log.clone(),
+            shard: self.shard,
             position: at.position,
             digest: Digest(at.digest),
             log_time: at.log_time,
@@ -285,6 +319,10 @@ impl Snapshots {
                         position = manifest.position,
                         "a snapshot of a newer driftd is not used"
                     );
+                }
+                Ok(manifest) if manifest.log == self.log && manifest.shard != self.shard => {
+                    let (shard, own) = (manifest.shard, self.shard);
+                    tracing::warn!(%shard, %own, "a snapshot of another shard is not used");
                 }
                 Ok(manifest) if manifest.log == self.log => {
                     self.manifests

@@ -5,8 +5,9 @@
 //! them; appends to the state log are delayed, lost, doubled, reordered, refused, too large, or
 //! said to have failed although they are there; its tail is cut off; replicas restart from old
 //! snapshots of a log that was trimmed; the topic has holes, loses its beginning to retention and
-//! single records to compaction, is cut, and is made anew. Afterwards each record must be counted
-//! once, in its pane, on every replica.
+//! single records to compaction, is cut, and is made anew; the models are divided into shards, and
+//! those once more on the way. Afterwards each record must be counted once, in its pane, on every
+//! replica of its shard, as by one that counts all.
 //!
 //! ```text
 //! DRIFTD_SEED=1234 cargo test --test pipeline        one seed again, the one that a failure names
@@ -129,6 +130,7 @@ fn a_broken_rule_is_noticed() {
         Broken::Before,
         Broken::Seek,
         Broken::Made,
+        Broken::Need,
     ]
     .into_iter()
     .filter(|broken| {

@@ -12,6 +12,7 @@ use driftd::config::{OnTruncation, Start};
 use driftd::decode::{Decoder, FieldPaths, Limits, Plan};
 use driftd::fold::{Effect, Fold, FoldError, Input};
 use driftd::image::{self, Album, BlockId};
+use driftd::key::Shard;
 use driftd::source::{
     Arrived, Beginnings, DeskSize, Door, Given, Head, Reader, ReaderCommon, Tolls,
 };
@@ -32,6 +33,8 @@ const SENT_BYTES: usize = 100;
 pub(crate) struct Snapshot {
     /// The place after the last record folded.
     pub(crate) position: u64,
+    /// The models that were counted.
+    pub(crate) shard: Shard,
     /// SHA-256 of that record: a snapshot of another log is not used.
     digest: [u8; 32],
     /// When that was appended, or one before it by another clock.
@@ -64,6 +67,7 @@ impl Snapshot {
         drop(writer);
         Self {
             position: fold.position,
+            shard: fold.shard,
             digest: fold.last_digest(),
             log_time: fold.log_time,
             blocks: Rc::new(blocks),
@@ -71,9 +75,12 @@ impl Snapshot {
         }
     }
 
-    fn read(&self) -> Fold {
+    fn read(&self, shard: Shard) -> Fold {
         let get = |id| Ok(self.blocks.get(&id).cloned());
-        Fold::read(self.root, &image::Reader(&get)).expect("its bytes are a fold's")
+        let read = Fold::read(self.root, &image::Reader(&get), shard);
+        let (fold, was_here) = read.expect("its bytes are a fold's");
+        assert_eq!(was_here, shard == self.shard);
+        fold
     }
 }
 
@@ -94,6 +101,8 @@ pub(crate) enum Broken {
     Seek,
     /// A topic that was made anew is read on without a word.
     Made,
+    /// A shard trims the log by what it needs itself.
+    Need,
 }
 
 /// What all processes of a run share.
@@ -151,24 +160,30 @@ pub(crate) enum Ended {
 }
 
 impl Process {
-    /// Starts at the newest snapshot of this log, or at the beginning where that is not trimmed.
+    /// Starts at the newest snapshot of this log that its shard has, at the beginning where that is
+    /// not trimmed, or at the newest snapshot of a shard that covers its own.
     pub(crate) fn boot(
-        id: u64,
+        (id, shard): (u64, Shard),
         around: &Surroundings,
         config: &Configuration,
         snapshots: &[Snapshot],
     ) -> Self {
         let log = around.log();
-        let newest = snapshots.iter().rev();
-        let newest = newest
-            .clone()
-            .find(|one| one.is_of(&log, around.broken))
-            .cloned();
+        let newest = |is_meant: &dyn Fn(&Snapshot) -> bool| {
+            let mut newest = snapshots.iter().rev();
+            newest.find(|one| is_meant(one) && one.is_of(&log, around.broken))
+        };
+        let own = newest(&|one| one.shard == shard);
+        let newest = own.or_else(|| {
+            let wider = newest(&|one| one.shard.covers(shard));
+            wider.filter(|_| log.low > 0)
+        });
         assert!(
             newest.is_some() || log.low == 0,
             "trimmed below every snapshot that can be used"
         );
-        let fold = newest.map_or_else(|| Fold::new(config.clone()), |newest| newest.read());
+        let begin = || Fold::of_shard(shard, config.clone());
+        let fold = newest.map_or_else(begin, |newest| newest.read(shard));
         let sender = Arc::clone(&around.log);
         let topic = around.topic.borrow();
         let partitions = i32::try_from(topic.partitions.len()).expect("few partitions");

@@ -175,7 +175,7 @@ impl Topic {
 fn value_of(count: i64, at: Timestamp) -> (Arc<[u8]>, u64) {
     let event = format!(
         r#"{{"model":"m{}","ts":{},"features":{{"x":{},"c":"k{}"}}}}"#,
-        count % 2,
+        count % 5,
         at.as_millis(),
         count % 13,
         count % 3

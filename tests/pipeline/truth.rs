@@ -1,11 +1,11 @@
 //! What a run must have come to: a naive count of the topic, record by record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftd::config::OnTruncation;
 use driftd::fold::{Fold, Input};
 use driftd::key::ChainKey;
-use driftd::statelog::record::Record;
+use driftd::statelog::record::{Configuration, Record};
 use driftd::time::Timestamp;
 
 use crate::client::index;
@@ -27,17 +27,20 @@ pub(crate) fn check(world: &mut World) {
         panic!("nobody lives");
     };
     let log = world.around.log();
-    let again = fold_again(&log.history, first);
-    for other in others.iter().copied().chain([&again]) {
-        assert_same(first, other);
+    let again = fold_again(&log.history, first, &world.config);
+    let mut counted = BTreeSet::new();
+    for fold in others.iter().copied().chain([*first]) {
+        assert_same(fold, &again);
+        counted.extend(fold.models.keys().cloned());
     }
+    assert!(counted.iter().eq(again.models.keys()), "nobody counts some");
     let chains = chains(&log.history);
     let topic = world.around.topic.borrow();
     let restarts = world.around.on_truncation == OnTruncation::Restart;
     for (key, chain) in &first.chains {
         assert_eq!(chains[key].head, chain.head, "head of {key}");
     }
-    assert_counts(first, &chains);
+    assert_counts(&again, &chains);
     let stopped = world.stopped();
     for partition in 0..topic.partitions.len() {
         let stopped = stopped.contains(&partition);
@@ -51,11 +54,13 @@ pub(crate) fn check(world: &mut World) {
     let is_anchor = |entry: &&crate::log::Entry| matches!(*entry.record, Record::Anchor(_));
     wildness.anchors = log.history.iter().filter(is_anchor).count() as u64;
     wildness.stopped = stopped.len() as u64;
+    wildness.shards = u64::from(first.shard.of() - 1);
+    wildness.learned = again.models.values().filter(|one| one.learned).count() as u64;
 }
 
 /// The whole log from its first record, trimmed or not.
-fn fold_again(history: &[crate::log::Entry], like: &Fold) -> Fold {
-    let mut fold = Fold::new(crate::world::configuration(0));
+fn fold_again(history: &[crate::log::Entry], like: &Fold, config: &Configuration) -> Fold {
+    let mut fold = Fold::new(config.clone());
     let mut effects = Vec::new();
     for entry in history {
         effects.clear();
@@ -74,20 +79,36 @@ fn fold_again(history: &[crate::log::Entry], like: &Fold) -> Fold {
     fold
 }
 
-/// Replicas agree, however they came to the end of the log.
-fn assert_same(one: &Fold, other: &Fold) {
+/// Replicas agree, however they came to the end of the log: a shard with `all` in whatever is of
+/// all models, and in what it has counted.
+fn assert_same(one: &Fold, all: &Fold) {
+    let other = all;
     assert_eq!(one.position, other.position);
     assert_eq!(one.log_time, other.log_time);
     assert_eq!(one.config, other.config);
     assert_eq!(one.chains, other.chains);
-    assert_eq!(one.topics, other.topics);
+    let totals = |fold: &Fold| -> BTreeMap<_, _> {
+        let of = fold.topics.iter();
+        of.map(|(name, topic)| (name.clone(), (topic.totals.clone(), topic.arrivals.clone())))
+            .collect()
+    };
+    assert_eq!(totals(one), totals(other));
+    let names = |fold: &Fold| -> BTreeMap<_, _> {
+        let of = fold.layouts().of.into_iter();
+        of.map(|(key, (id, layout))| (key, (id, layout.digest())))
+            .collect()
+    };
+    assert_eq!(names(one), names(other), "layouts of {}", one.shard);
     assert_eq!(one.watermark, other.watermark);
     assert_eq!(
         (one.accepted, one.superseded),
         (other.accepted, other.superseded)
     );
-    assert!(one.models.keys().eq(other.models.keys()));
-    for (mine, theirs) in one.models.values().zip(other.models.values()) {
+    let owned = other.models.values();
+    let owned = owned.filter(|model| one.shard.owns(&model.key.model));
+    assert!(one.models.keys().eq(owned.clone().map(|model| &model.key)));
+    for (mine, theirs) in one.models.values().zip(owned) {
+        assert_eq!((mine.layout, mine.learned), (theirs.layout, theirs.learned));
         assert_eq!(mine.windows, theirs.windows);
         assert_eq!(mine.volume, theirs.volume);
         assert_eq!(

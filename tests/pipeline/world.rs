@@ -10,7 +10,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use driftd::config::{OnTruncation, Start};
 use driftd::decode::Value;
-use driftd::key::{ModelKey, Name, Role, UNVERSIONED};
+use driftd::key::{ModelKey, Name, Role, Shard, UNVERSIONED};
 use driftd::layout::LooseCounts;
 use driftd::reference::artifact::to_bytes;
 use driftd::reference::learn::{LooseSeries, learn};
@@ -30,6 +30,9 @@ const PARTITIONS_MAX: usize = 4;
 /// Append times begin here, behind all events.
 const LOG_BEGINS: i64 = 1_701_000_000_000;
 
+/// Records that the log may lose at its end twice in a row.
+const CUT_MAX: usize = 12;
+
 /// Rounds that peace may take; a lost attempt is waited for in some of them.
 const ROUNDS_MAX: usize = 300;
 
@@ -47,10 +50,13 @@ pub(crate) struct Wildness {
     pub(crate) topic_cuts: u64,
     pub(crate) stopped: u64,
     pub(crate) anchors: u64,
+    pub(crate) shards: u64,
+    pub(crate) splits: u64,
+    pub(crate) learned: u64,
 }
 
 impl Wildness {
-    fn fields(&mut self) -> [&mut u64; 11] {
+    fn fields(&mut self) -> [&mut u64; 14] {
         [
             &mut self.records,
             &mut self.superseded,
@@ -63,6 +69,9 @@ impl Wildness {
             &mut self.topic_cuts,
             &mut self.stopped,
             &mut self.anchors,
+            &mut self.shards,
+            &mut self.splits,
+            &mut self.learned,
         ]
     }
 
@@ -87,7 +96,7 @@ impl Wildness {
 pub(crate) struct World {
     random: Random,
     pub(crate) around: Surroundings,
-    config: Configuration,
+    pub(crate) config: Configuration,
     now_ms: u64,
     /// Places for processes; empty ones are dead.
     pub(crate) processes: Vec<Option<Process>>,
@@ -97,6 +106,13 @@ pub(crate) struct World {
     /// Taken away by the group, but the worker does not know.
     zombies: Vec<(usize, usize, i32)>,
     snapshots: Vec<Snapshot>,
+    /// Into how many shards the models are divided; processes have the shard of their place from
+    /// their start on.
+    shards: u32,
+    /// Whether each shard is divided once more in this run.
+    splits: bool,
+    /// Rows that a model learns from in this run; 0 where none does.
+    learn_rows: u64,
     /// Whether the topic may be cut and made anew in this run.
     topic_is_cut: bool,
     /// Whether references are activated in this run.
@@ -132,12 +148,30 @@ impl World {
             flush_ms: random.below(3_000),
         };
         let places = 1 + random.index(3);
+        let (topic_is_cut, activates) = (random.one_in(4), random.one_in(6));
+        let shards = if random.one_in(3) {
+            1 + random.below(3)
+        } else {
+            1
+        };
+        let shards = u32::try_from(shards).expect("a few");
+        let splits = random.one_in(6);
+        // of each shard there is somebody
+        let least = index(i32::try_from(if splits { 2 * shards } else { shards }).expect("a few"));
+        let places = least.max(places);
+        let learn_rows = if random.one_in(3) { 20 } else { 0 };
         Self {
-            topic_is_cut: random.one_in(4),
-            activates: random.one_in(6),
+            shards,
+            splits,
+            learn_rows,
+            topic_is_cut,
+            activates,
             random,
             around,
-            config: configuration(0),
+            config: Configuration {
+                learn_rows,
+                ..configuration(0)
+            },
             now_ms: 0,
             processes: (0..places).map(|_| None).collect(),
             started: 0,
@@ -179,11 +213,27 @@ impl World {
             92 => self.crash(place),
             93 => self.stop(place),
             94 | 95 => self.snapshot(place),
-            96 => self.trim(),
+            96 => self.trim(place),
             97 => self.disturb_topic(),
             98 => self.disturb_log(),
+            _ if self.random.one_in(4) => self.split(),
             _ => self.configure(place),
         }
+    }
+
+    /// From now on there are twice as many shards, for whoever starts.
+    fn split(&mut self) {
+        if std::mem::take(&mut self.splits) {
+            self.shards *= 2;
+            self.wildness.splits += 1;
+        }
+    }
+
+    /// The shard of whoever starts at a place.
+    fn shard(&self, place: usize) -> Shard {
+        let first: Shard = format!("1/{}", self.shards).parse().expect("a shard");
+        let all: Vec<Shard> = first.all().collect();
+        all[place % all.len()]
     }
 
     /// The process at `place`, where it lives and is awake.
@@ -292,7 +342,8 @@ impl World {
             return;
         }
         self.started += 1;
-        let process = Process::boot(self.started, &self.around, &self.config, &self.snapshots);
+        let who = (self.started, self.shard(place));
+        let process = Process::boot(who, &self.around, &self.config, &self.snapshots);
         self.wildness.restores += u64::from(process.next > 0);
         self.processes[place] = Some(process);
     }
@@ -333,28 +384,54 @@ impl World {
         let Some(process) = self.awake(place).filter(|process| process.is_ready()) else {
             return;
         };
-        let snapshot = process.snapshot();
+        let (snapshot, id) = (process.snapshot(), process.id);
+        let (shard, speaks) = (snapshot.shard, !process.fold.needs.is_empty());
         self.snapshots.push(snapshot);
         self.snapshots.sort_by_key(|one| one.position);
         let low = self.around.log().low;
         self.snapshots.retain(|one| one.position >= low);
+        let needed = self.needed(shard);
+        if let Some(from) = needed.filter(|_| speaks || !shard.is_all()) {
+            let record = Record::Need { shard, from };
+            // one that is not appended is said again with the next snapshot
+            drop(self.around.log().send(id, &record, &Failed::default()));
+        }
     }
 
-    /// What lies below the second-newest snapshot is not needed any more, but for the record before
-    /// it, by which it is known.
-    fn trim(&mut self) {
-        let mut log = self.around.log();
-        let second = self
-            .snapshots
-            .iter()
-            .rev()
-            .filter(|one| one.is_of(&log, self.around.broken))
-            .nth(1);
-        let before = second.and_then(|second| {
-            let below = |entry: &&crate::log::Entry| entry.position < second.position;
-            log.history.iter().rev().find(below)
+    /// What lies below the second-newest snapshot of a shard is not needed by it any more, but for
+    /// the record before it, by which it is known.
+    fn needed(&self, shard: Shard) -> Option<u64> {
+        let log = self.around.log();
+        let own = self.snapshots.iter().rev().filter(|one| one.shard == shard);
+        let own = own.filter(|one| one.is_of(&log, self.around.broken));
+        // see `statelog::snapshot::Written::before`
+        let after = |at: u64| {
+            log.history
+                .iter()
+                .rev()
+                .take_while(move |of| of.position >= at)
+        };
+        let is_old = |one: &&Snapshot| after(one.position).count() >= CUT_MAX;
+        let second = own.skip(1).find(is_old)?;
+        let below = |entry: &&crate::log::Entry| entry.position < second.position;
+        let before = log.history.iter().rev().find(below);
+        before.map(|entry| entry.position)
+    }
+
+    /// A shard takes away what no shard needs any more.
+    fn trim(&mut self, place: usize) {
+        let Some(process) = self.processes[place].as_ref().filter(|one| one.is_ready()) else {
+            return;
+        };
+        let own = self.needed(process.fold.shard);
+        let needed = own.and_then(|own| {
+            if self.around.broken == Some(Broken::Need) {
+                return Some(own);
+            }
+            process.fold.needed(own).ok()
         });
-        if let Some(low) = before.map(|entry| entry.position)
+        let mut log = self.around.log();
+        if let Some(low) = needed
             && low > log.low
         {
             log.low = low;
@@ -406,7 +483,7 @@ impl World {
 
     fn disturb_log(&mut self) {
         if self.random.one_in(2) {
-            let records = 1 + self.random.index(6);
+            let records = 1 + self.random.index(CUT_MAX / 2);
             self.around.log().truncate(records);
         }
     }
@@ -418,7 +495,10 @@ impl World {
             let record = if self.activates && pick < 3 {
                 ARTIFACTS[usize::from(pick > 0)].clone()
             } else {
-                Record::Configure(Box::new(configuration(pick)))
+                Record::Configure(Box::new(Configuration {
+                    learn_rows: self.learn_rows,
+                    ..configuration(pick)
+                }))
             };
             // one that is not appended changes nothing
             drop(self.around.log().send(id, &record, &Failed::default()));
@@ -428,6 +508,14 @@ impl World {
     /// Peace. All must be counted.
     fn settle(&mut self) {
         self.around.log().peace = true;
+        // who still is of a shard that was divided makes room for those that it became
+        for place in 0..self.processes.len() {
+            let shard = self.shard(place);
+            let process = self.processes[place].as_ref();
+            if process.is_some_and(|process| process.fold.shard != shard) {
+                self.crash(place);
+            }
+        }
         for process in self.processes.iter_mut().flatten() {
             process.asleep_until_ms = 0;
         }

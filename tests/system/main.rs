@@ -12,6 +12,7 @@
 //! - `orders`: what an operator asks of one instance holds for all, also after a restart.
 //! - `source`: consumers alone, while partitions move, are cut off or are not what they were.
 //! - `chaos`: three instances on three brokers while everything happens to both; a full disk.
+//! - `shards`: each model is counted by one shard, also when that is killed, divided, begun anew.
 //! - `refusals`: what is wrong outside of driftd gets one clear message and the right exit code.
 //! - `transport`: TLS, SCRAM and all codecs of Kafka.
 //! - `dashboards`: every panel shows something of the demo, in a real Prometheus.
@@ -46,6 +47,7 @@ mod journal;
 mod orders;
 mod pages;
 mod refusals;
+mod shards;
 mod snapshots;
 mod source;
 mod transport;

@@ -14,7 +14,7 @@ use driftd::clock::Clock;
 use driftd::config::{self, Home, Kafka, OnTruncation, Start, State};
 use driftd::decode::{FieldPaths, Limits};
 use driftd::delta::{Accounting, Delta, LastRecord};
-use driftd::key::ChainKey;
+use driftd::key::{ChainKey, Shard};
 use driftd::source::admin::{check_topics, client_id, cluster_id, members};
 use driftd::source::{Common, Door, Head, PartitionStatus, Source};
 use driftd::statelog::record::Record;
@@ -417,6 +417,7 @@ impl Rig {
             dir: dir.path().to_owned(),
         };
         let state = State {
+            shard: Shard::ALL,
             home,
             flush_interval: Length::SECOND,
             snapshot_interval: Length::MINUTE,

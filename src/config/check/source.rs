@@ -9,6 +9,7 @@ use crate::config::load::origin;
 use crate::config::raw;
 use crate::config::{Home, OnTruncation, Source, Start};
 use crate::decode::{Field, FieldError, FieldPaths, Limits, Plan, PlanError};
+use crate::key::Shard;
 use crate::telemetry::error_chain;
 
 /// The longest name of a topic, Kafka's own bound.
@@ -146,9 +147,16 @@ impl Checker {
     fn topics_meet(&mut self, sources: &[Source], home: &Home) {
         let own = |name: &str| match home {
             Home::Kafka { topic, .. } if topic == name => Some("the state log"),
-            Home::Kafka { journal_topic, .. } if journal_topic == name => Some("the journal"),
-            Home::Kafka { snapshot_topic, .. } if snapshot_topic == name => Some("the snapshots"),
-            Home::Kafka { .. } | Home::Embedded { .. } => None,
+            Home::Kafka {
+                journal_topic,
+                snapshot_topic,
+                ..
+            } => {
+                let is_of = |stem: &str| Shard::of_topic(stem, name).is_some();
+                let journal = is_of(journal_topic).then_some("the journal");
+                journal.or_else(|| is_of(snapshot_topic).then_some("the snapshots"))
+            }
+            Home::Embedded { .. } => None,
         };
         let mut rejected: BTreeMap<&str, usize> = BTreeMap::new();
         for (i, source) in sources.iter().enumerate() {

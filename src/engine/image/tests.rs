@@ -8,9 +8,11 @@ use crate::engine::life_tests::{CALM, Life, Weather, at, config, reference};
 use crate::engine::{Input, Output};
 use crate::fold;
 use crate::image::{Album, HomeError};
-use crate::key::{ModelKey, Name};
+use crate::key::{ModelKey, Name, Shard};
 use crate::statelog::record::{Command, CommandKind, Configuration, Mute, Record};
 use crate::time::{Length, Timestamp};
+
+mod shards;
 
 /// Blocks as a home keeps them.
 #[derive(Default)]
@@ -33,8 +35,12 @@ impl Home {
     }
 
     fn read(&self, root: BlockId) -> Engine {
+        self.read_for(root, (Shard::ALL, Chain::default()))
+    }
+
+    fn read_for(&self, root: BlockId, own: (Shard, Chain)) -> Engine {
         let get = |id| Ok(self.blocks.borrow().get(&id).cloned());
-        Engine::read(root, &Reader(&get)).unwrap()
+        Engine::read(root, &Reader(&get), own).unwrap()
     }
 }
 

@@ -19,6 +19,7 @@ use crate::expose::{ExposeError, PartitionView, Shared, bind, serve};
 use crate::journal::fixture::draft;
 use crate::journal::ledger::NEWEST_MAX;
 use crate::journal::{self, Chain, Journal, Line};
+use crate::key::Shard;
 use crate::reference::artifact;
 
 mod openapi;
@@ -232,6 +233,71 @@ fn answers_have_their_shapes() {
         "{FRAUD}/series/amount/history?from=2026-11-23T11:30:00Z"
     ));
     insta::assert_json_snapshot!("history", history.json());
+}
+
+/// The board of `fraud`, as the shard has it that `fraud` is in, or as another one.
+fn of_two(is_home: bool) -> Board {
+    let first: Shard = "1/2".parse().unwrap();
+    let home = first.home(&fixture::key("fraud", "7").model);
+    let shard = first.all().find(|shard| (*shard == home) == is_home);
+    Board {
+        shard: shard.unwrap(),
+        ..(*fixture::board()).clone()
+    }
+}
+
+#[test]
+fn a_model_of_another_shard_is_misdirected() {
+    let (home, other) = (of_two(true).shard.to_string(), of_two(false));
+    let server = Server::start(Some(Arc::new(other)));
+    for path in [
+        format!("{FRAUD}/scores"),
+        format!("{FRAUD}/series/amount"),
+        format!("{FRAUD}/series/amount/history"),
+        format!("{FRAUD}/reference"),
+        "/api/v1/models/fraud/versions/never/scores".to_owned(),
+        "/api/v1/alerts?model=fraud".to_owned(),
+    ] {
+        let reply = server.get(&path);
+        let (kind, detail) = reply.problem();
+        assert_eq!(
+            (reply.status, kind.as_str()),
+            (421, "other-shard"),
+            "{path}"
+        );
+        let document: Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(document["shard"], home.as_str());
+        assert!(detail.contains(&format!("shard {home}")), "{detail}");
+    }
+    let page = server.get("/models/fraud/versions/7");
+    assert_eq!(page.status, 421);
+    assert!(
+        page.body.contains(&format!("shard {home}")),
+        "{}",
+        page.body
+    );
+}
+
+#[test]
+fn lists_and_pages_say_of_which_shard_they_are() {
+    let board = of_two(true);
+    let shard = board.shard.to_string();
+    let server = Server::start(Some(Arc::new(board)));
+    for path in ["/api/v1/models", "/api/v1/alerts", "/api/v1/status"] {
+        assert_eq!(server.get(path).json()["shard"], shard.as_str(), "{path}");
+    }
+    let shards = server.get("/api/v1/status").json()["shards"].clone();
+    assert_eq!(
+        shards,
+        serde_json::json!([{"shard": "1/2"}, {"shard": "2/2"}])
+    );
+    for path in ["/", "/status"] {
+        let page = server.get(path).body;
+        assert!(page.contains(&shard), "{path}: {page}");
+    }
+    let metrics = server.get("/metrics").body;
+    let line = format!("driftd_shard_info{{shard=\"{shard}\"}} 1\n");
+    assert!(metrics.contains(&line), "{metrics}");
 }
 
 #[test]

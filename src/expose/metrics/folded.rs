@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::table::{
     EVENT_TIME, LIMIT_HITS, MEMORY, MODEL_INFO, MODEL_LAST_EVENT, MODEL_LEARNING, Metric,
     PARTITIONS_LEFT_OUT, RECORDS, RECORDS_LOST, RECORDS_REJECTED, ROWS, ROWS_BEYOND_HORIZON,
-    ROWS_LATE, ROWS_UNADMITTED, STATE_RECORDS, STATE_TIME, WATERMARK, WEBHOOK_EVENTS,
+    ROWS_LATE, ROWS_UNADMITTED, SHARD_INFO, STATE_RECORDS, STATE_TIME, WATERMARK, WEBHOOK_EVENTS,
     WINDOW_COMPLETE, WINDOW_END, WINDOW_ROWS,
 };
 use super::{Text, flag, real};
@@ -54,6 +54,8 @@ pub(super) fn write(page: &mut Text, board: &Board) {
         hits.map(|(limit, count)| LIMIT_HITS.sample(&[limit], real(count))),
     );
     memory(page, board);
+    let shard = board.shard.to_string();
+    page.metric(&SHARD_INFO, [SHARD_INFO.sample(&[&shard], 1.0)]);
     let fates = [
         ("accepted", board.accepted),
         ("superseded", board.superseded),

@@ -27,6 +27,9 @@ pub enum Join {
     /// It comes from the state log and is the same on all instances that have folded as far: `max
     /// without(instance)`. A sum counts everything once an instance.
     Same,
+    /// It is of the models of a shard, and the same on all instances of that one: as [`Self::Same`]
+    /// where there is one shard, else the sum over shards of that.
+    Shard,
     /// What this instance alone has seen or done: `sum without(instance)`.
     Sum,
     /// How one instance is: `max`, `min` or a line for each, but no sum.
@@ -38,6 +41,7 @@ impl Join {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Same => "same",
+            Self::Shard => "shard",
             Self::Sum => "sum",
             Self::Each => "each",
         }
@@ -65,6 +69,8 @@ impl Metric {
             Join::Sum
         } else if is_of(EACH) {
             Join::Each
+        } else if is_of(OF_A_SHARD) {
+            Join::Shard
         } else {
             Join::Same
         }
@@ -80,6 +86,16 @@ const SUMMED: &[Metric] = &[
     JOURNAL_APPEND_ERRORS,
     SNAPSHOT_ERRORS,
     WEBHOOK_FAILURES,
+];
+
+/// What is of the models of a shard, and does not say of which.
+const OF_A_SHARD: &[Metric] = &[
+    SERIES_OMITTED,
+    ROWS_UNADMITTED,
+    ROWS_BEYOND_HORIZON,
+    LIMIT_HITS,
+    MEMORY,
+    SHARD_INFO,
 ];
 
 /// How an instance is.
@@ -233,6 +249,9 @@ metrics! {
         "1 once the state log is folded; before that there are no metrics that come from it.";
     BUILD_INFO, "build_info", Gauge, &["version"],
         "Always 1.";
+    SHARD_INFO, "shard_info", Gauge, &["shard"],
+        "Always 1. The label shard says which models this instance counts, state.shard: 1/1 is all \
+         of them.";
     CONSUMER_LAG, "consumer_lag_records", Gauge, PARTITION,
         "Records of the partition not yet read; only on the instance that reads it.";
     PARTITION_STOPPED, "partition_stopped", Gauge, &["topic", "partition", "reason"],

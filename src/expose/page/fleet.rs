@@ -74,6 +74,10 @@ fn lead(board: &Board, models: &ModelsPage<'_>) -> Markup {
             " in " (plural(models.models.len() as u64, "model version"))
             @if muted > 0 { "; " (muted) " are muted" }
             "."
+            @if let Some(shard) = models.shard {
+                " These are the models of shard " (shard) " only; instances of the others show "
+                "theirs."
+            }
         }
     }
 }

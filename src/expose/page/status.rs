@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::frame::{self, fact};
 use super::model::nothing;
 use super::text;
-use crate::expose::view::{ChainView, LocalView, StatusView, TopicView};
+use crate::expose::view::{ChainView, LocalView, ShardView, StatusView, TopicView};
 
 /// The page of the state of this instance.
 pub(super) fn page(status: &StatusView<'_>) -> Markup {
@@ -13,6 +13,9 @@ pub(super) fn page(status: &StatusView<'_>) -> Markup {
         h1 { "Status" }
         (lead(status))
         dl.facts {
+            @if let Some(shard) = status.shard {
+                (fact("Shard of the models", &html! { (shard) }))
+            }
             (fact("State log, position", &html! { (text::count(status.position)) }))
             @if let Some(log_time) = status.log_time {
                 (fact("State log, time", &html! { (text::when(log_time.0)) }))
@@ -30,6 +33,9 @@ pub(super) fn page(status: &StatusView<'_>) -> Markup {
         }
         @if let Some(folded) = &status.folded {
             (titled("Topics", "topics", &topics(&folded.topics)))
+            @if !folded.shards.is_empty() {
+                (titled("Shards", "shards", &shards(&folded.shards)))
+            }
             (titled("Partitions, as all instances count them", "chains", &chains(&folded.chains)))
         }
         (titled("Partitions of this instance", "partitions", &partitions(&status.partitions)))
@@ -41,6 +47,33 @@ fn titled(title: &str, id: &str, table: &Markup) -> Markup {
         section aria-labelledby=(id) {
             h2 id=(id) { (title) }
             (frame::scroll(title, table))
+        }
+    }
+}
+
+fn shards(all: &[ShardView]) -> Markup {
+    html! {
+        table.list {
+            thead {
+                tr {
+                    th scope="col" { "Shard" }
+                    th.num scope="col" { "Needs the state log from" }
+                    th scope="col" { "Said so" }
+                }
+            }
+            tbody {
+                @for one in all {
+                    tr {
+                        th scope="row" { (one.shard) }
+                        @if let (Some(from), Some(said)) = (one.needs_from, one.said) {
+                            td.num { (text::count(from)) }
+                            td { (text::when(said.0)) }
+                        } @else {
+                            td colspan="2" { "not said within a day: the log is not trimmed" }
+                        }
+                    }
+                }
+            }
         }
     }
 }

@@ -8,8 +8,9 @@ use crate::alert::episode::{Alert, Hand};
 use crate::alert::judge::Source;
 use crate::alert::rule::Judged;
 use crate::board::{Board, ClosedWindow};
+use crate::expose::find;
 use crate::expose::problem::Problem;
-use crate::key::Name;
+use crate::key::{Name, Shard};
 use crate::reference::ReferenceRole;
 use crate::score::Scored;
 use crate::time::{Length, Timestamp};
@@ -118,6 +119,9 @@ pub(in crate::expose) struct AlertsAsked {
 /// A page of alerts.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct AlertsPage<'a> {
+    /// The shard whose models' alerts these are, where it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::expose) shard: Option<Shard>,
     pub(in crate::expose) alerts: Vec<AlertView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::expose) next: Option<&'a str>,
@@ -212,6 +216,9 @@ pub(in crate::expose) fn alerts<'a>(
     board: &'a Board,
     asked: &AlertsAsked,
 ) -> Result<AlertsPage<'a>, Problem> {
+    if let Some(model) = &asked.model {
+        find::here(board, model)?;
+    }
     let mut firing: Vec<&Alert> = board.firing.iter().map(|alert| &**alert).collect();
     firing.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)));
     let resolved = board.resolved.iter().rev().map(|alert| &**alert);
@@ -241,6 +248,7 @@ pub(in crate::expose) fn alerts<'a>(
     let more = all.len() > skipped.saturating_add(asked.limit);
     let page: Vec<&Alert> = all.into_iter().skip(skipped).take(asked.limit).collect();
     Ok(AlertsPage {
+        shard: board.part(),
         next: page.last().filter(|_| more).map(|alert| &*alert.id),
         alerts: page
             .into_iter()

@@ -9,7 +9,7 @@ use super::{ReferenceView, Text, shown};
 use crate::board::{Board, ClosedWindow};
 use crate::expose::query::cursor_of;
 use crate::fold::model::ModelState;
-use crate::key::{ModelKey, Name};
+use crate::key::{ModelKey, Name, Shard};
 use crate::score::calls;
 use crate::stats::Rate;
 use crate::time::{Length, Timestamp};
@@ -17,6 +17,9 @@ use crate::time::{Length, Timestamp};
 /// A page of model versions.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct ModelsPage<'a> {
+    /// The shard whose models these are, where it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::expose) shard: Option<Shard>,
     pub(in crate::expose) windows: Vec<Text<Length>>,
     pub(in crate::expose) models: Vec<ModelView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +83,7 @@ pub(in crate::expose) fn models(
     let page: Vec<_> = rest.by_ref().take(limit).collect();
     let last = page.last().filter(|_| rest.next().is_some());
     ModelsPage {
+        shard: board.part(),
         windows: board
             .config
             .windows

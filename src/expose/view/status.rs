@@ -12,13 +12,16 @@ use crate::board::Board;
 use crate::decode::Reject;
 use crate::expose::PartitionView;
 use crate::fold::{Chain, Topic};
-use crate::key::ChainKey;
+use crate::key::{ChainKey, Shard};
 use crate::time::{Length, Timestamp};
 
 /// The state of this instance.
 #[derive(Debug, Serialize)]
 pub(in crate::expose) struct StatusView<'a> {
     pub(in crate::expose) version: &'static str,
+    /// The shard that this instance counts, where it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::expose) shard: Option<Shard>,
     pub(in crate::expose) ready: bool,
     /// The place after the last record of the state log that was folded.
     pub(in crate::expose) position: u64,
@@ -39,6 +42,21 @@ pub(in crate::expose) struct FoldedView<'a> {
     pub(in crate::expose) limit_hits: LimitsView,
     pub(in crate::expose) topics: Vec<TopicView<'a>>,
     pub(in crate::expose) chains: Vec<ChainView<'a>>,
+    /// All shards and what they need of the state log; empty where there is only one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::expose) shards: Vec<ShardView>,
+}
+
+#[derive(Debug, Serialize)]
+pub(in crate::expose) struct ShardView {
+    pub(in crate::expose) shard: Shard,
+    /// The first position of the state log that it needs; absent where it did not say so within a
+    /// day, and then nothing is trimmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::expose) needs_from: Option<u64>,
+    /// When it said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::expose) said: Option<Text<Timestamp>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,6 +123,7 @@ pub(in crate::expose) fn status<'a>(
     let begun = board.filter(|board| board.position > 0);
     StatusView {
         version: env!("CARGO_PKG_VERSION"),
+        shard: board.and_then(Board::part),
         ready: folded.is_some(),
         position: board.map_or(0, |board| board.position),
         log_time: begun.map(|board| Text(board.log_time)),
@@ -136,7 +155,21 @@ fn folded_view(board: &Board) -> FoldedView<'_> {
                 chain_view((key, chain), board.config.lateness, left_out)
             })
             .collect(),
+        shards: shards(board),
     }
+}
+
+fn shards(board: &Board) -> Vec<ShardView> {
+    let all = board.part().into_iter().flat_map(Shard::all);
+    let view = |shard| {
+        let need = board.needs.get(&shard);
+        ShardView {
+            shard,
+            needs_from: need.map(|need| need.from),
+            said: need.map(|need| Text(need.at)),
+        }
+    };
+    all.map(view).collect()
 }
 
 fn topic_view<'a>(name: &'a str, topic: &Topic) -> TopicView<'a> {

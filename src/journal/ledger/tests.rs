@@ -47,6 +47,30 @@ impl Replica {
     }
 }
 
+/// A shard that begins at a place of the state log goes on after what its journal had of before,
+/// whoever of it wrote more meanwhile.
+#[test]
+fn the_chain_before_a_position_is_that_of_the_entries_before_it() {
+    let all = lines(6);
+    let of = |line: &Line| line.position().unwrap();
+    let mut links = Links::default();
+    for line in &all {
+        links.load(&stored(line));
+    }
+    let ledger = Ledger::new(links);
+    for (at, line) in all.iter().enumerate() {
+        let before = all.iter().filter(|other| of(other) < of(line)).count();
+        let expected = before.checked_sub(1).map(|last| all[last].chain());
+        assert_eq!(
+            ledger.before(of(line)),
+            expected.unwrap_or_default(),
+            "{at}"
+        );
+    }
+    assert_eq!(ledger.before(u64::MAX), all[5].chain());
+    assert_eq!(Ledger::default().before(7), Chain::default());
+}
+
 /// What somebody reads who comes when all is over.
 fn chain(home: &[Line]) -> Vec<Line> {
     let mut links = Links::default();

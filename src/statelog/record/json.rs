@@ -14,7 +14,7 @@ use super::{
     Alerting, Anchor, Configuration, Kind, LEARN_ROWS, Record, RecordError, STATE_BYTES_MAX,
 };
 use crate::delta::{AccountingText, ChainText};
-use crate::key::{ChainKey, ModelKey, Name};
+use crate::key::{ChainKey, ModelKey, Name, Shard};
 use crate::layout::Digest;
 use crate::time::{Length, Timestamp};
 
@@ -87,6 +87,13 @@ struct HeadText {
     head: i64,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NeedText {
+    shard: Shard,
+    from: u64,
+}
+
 fn is_default(alerts: &Alerting) -> bool {
     *alerts == Alerting::default()
 }
@@ -104,6 +111,15 @@ pub(super) fn read_genesis(body: &[u8]) -> Result<Record, RecordError> {
         chain: text.chain.into(),
         start: text.start,
     })
+}
+
+pub(super) fn write_need(shard: Shard, from: u64) -> Bytes {
+    serde_json::to_vec(&NeedText { shard, from })
+}
+
+pub(super) fn read_need(body: &[u8]) -> Result<Record, RecordError> {
+    let NeedText { shard, from } = parse(body, Kind::Need)?;
+    Ok(Record::Need { shard, from })
 }
 
 pub(super) fn write_activate(key: &ModelKey, artifact: &[u8], natural: &[u8]) -> Bytes {

@@ -471,7 +471,7 @@ fn commands() -> [(&'static str, Record); 2] {
     ]
 }
 
-fn samples() -> [(&'static str, Record); 11] {
+fn samples() -> [(&'static str, Record); 12] {
     let [mute, accept] = commands();
     let chain = empty_delta().chain;
     let sums = full_delta().accounting;
@@ -519,6 +519,13 @@ fn samples() -> [(&'static str, Record); 11] {
                 totals: BTreeMap::from([("inference.fraud".to_owned(), sums)]),
                 log_time: "2026-11-23T10:15:00.123Z".parse().unwrap(),
             }),
+        ),
+        (
+            "need",
+            Record::Need {
+                shard: "2/4".parse().unwrap(),
+                from: 9_007_199_254_740_993,
+            },
         ),
         mute,
         accept,

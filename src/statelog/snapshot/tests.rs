@@ -54,6 +54,24 @@ fn the_two_newest_are_kept_and_the_log_before_the_older_one_goes() {
     assert!(positions(&open_in(dir.path(), "b")).is_empty());
 }
 
+/// What another shard has counted is not taken for what this one has.
+#[test]
+fn snapshots_of_another_shard_are_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut snapshots = open_in(dir.path(), "a");
+    snapshots.begin(None);
+    write(&mut snapshots, 10);
+    assert_eq!(positions(&snapshots), [10]);
+    drop(snapshots);
+    let (state, kafka) = embedded(dir.path());
+    let state = State {
+        shard: "1/2".parse().unwrap(),
+        ..state
+    };
+    let other = open(&state, &kafka, "a".to_owned()).unwrap();
+    assert!(positions(&other).is_empty());
+}
+
 /// Whoever reads on where it was half an interval ago finds the log there.
 #[test]
 fn snapshots_of_one_moment_do_not_trim_the_log_up_to_it() {

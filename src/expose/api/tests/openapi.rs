@@ -232,6 +232,18 @@ fn answers_are_as_the_document_says() {
             "{path}"
         );
     }
+    let part = Server::start(Some(Arc::new(of_two(false))));
+    for (schema, path) in [
+        ("ModelsPage", "/api/v1/models".to_owned()),
+        ("AlertsPage", "/api/v1/alerts".to_owned()),
+        ("Status", "/api/v1/status".to_owned()),
+        ("Problem", format!("{FRAUD}/scores")),
+    ] {
+        let answer = serde_json::from_str(&part.get(&path).body).unwrap();
+        let faults = faults(&document, schema, &answer);
+        assert_eq!(faults, [] as [String; 0], "{path}");
+        assert!(answer["shard"].is_string(), "{path}");
+    }
     let answer = server.get("/api/v1/openapi.json");
     assert_eq!(answer.json(), rounded(document.clone()));
     for path in [
