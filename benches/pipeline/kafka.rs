@@ -167,7 +167,7 @@ impl Load {
             self.producer.poll(Duration::from_millis(5));
             record = back;
         }
-        if count % 1_000 == 0 {
+        if count.is_multiple_of(1_000) {
             self.producer.poll(Duration::ZERO);
         }
         Ok(())
