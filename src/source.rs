@@ -41,7 +41,6 @@ mod lane;
 mod place;
 mod reader;
 mod rebalance;
-mod records;
 mod reject;
 mod status;
 mod tolls;
@@ -110,9 +109,9 @@ impl Source {
             .collect::<Result<Vec<_>, _>>()?;
         let watch = watch(&shared, &topics, &workers);
         // members join one by one: better before any of them has begun to read
-        let intakes = workers
+        let consumers = workers
             .iter()
-            .map(|_| shared.intake())
+            .map(|_| shared.consumer())
             .collect::<Result<Vec<_>, _>>()?;
         let asking = asking(kafka)?;
         let mut started = Self {
@@ -120,8 +119,8 @@ impl Source {
             threads: Vec::new(),
             watch,
         };
-        for (index, (worker, intake)) in workers.into_iter().zip(intakes).enumerate() {
-            started.spawn(&format!("source-{index}"), move || worker.run(intake))?;
+        for (index, (worker, consumer)) in workers.into_iter().zip(consumers).enumerate() {
+            started.spawn(&format!("source-{index}"), move || worker.run(consumer))?;
         }
         let (shared, watch) = (Arc::clone(&started.shared), started.watch());
         started.spawn("source-ends", move || look(&shared, &asking, &watch))?;

@@ -71,13 +71,14 @@ impl Kafka {
         Ok(())
     }
 
-    /// Creates a topic and fills it with a day of events; returns the bytes of all values.
+    /// Creates a topic and fills it with an hour of events; returns the bytes of all values.
     pub fn fill(&self, topic: &str, events: u64, shape: Shape, codec: &str) -> Outcome<u64> {
         self.create(topic)?;
         let mut load = Load::new(self, topic, shape, codec)?;
         for count in 0..events {
             // models come in turns as well, and are to be in each partition
-            load.send(count, count * 86_400 / events.max(1), count / 64 % 8)?;
+            let at = 21_600 + count * 3_600 / events.max(1);
+            load.send(count, at, count / 64 % 8)?;
         }
         load.finish()
     }

@@ -1,8 +1,9 @@
 //! What the client of a worker has to be told and asked: where to read on, what to hold back, and
 //! where partitions begin and end.
 //!
-//! That a fetch was out of range is taken as said of no partition in particular: what it means is
-//! found by asking where all partitions begin and end, which are two requests a broker.
+//! librdkafka says of some events only that they happened, to none of the partitions in particular:
+//! a fetch out of range, or the end of "partition 3" of whichever topic. What they mean is found by
+//! asking where all partitions begin and end, which are two requests a broker.
 
 use super::client::{Client, Place};
 use super::desk::{Desk, restart};
@@ -12,7 +13,7 @@ use super::lane::{Lane, Stopped, Trouble};
 use super::place::{Bounds, judge_bounds};
 use super::reader::ReaderCommon;
 use super::tolls::Tolls;
-use crate::config::OnTruncation;
+use crate::config::{OnTruncation, Start};
 
 /// Makes the client deliver what the lanes want, and nothing to lanes that are full.
 pub(super) fn steer(client: &impl Client, desk: &mut Desk) {
@@ -88,6 +89,23 @@ pub(super) fn look_at_bounds(
 fn counted(common: &ReaderCommon, lane: &Lane) -> i64 {
     let head = common.door.head(&lane.chain);
     head.map_or(lane.start(), |head| head.position)
+}
+
+/// Finds out which lanes are at the end where only the number of a partition was said.
+pub(super) fn look_at_ends(client: &impl Client, desk: &mut Desk) {
+    let maybe = desk.lanes.iter().filter(|lane| lane.maybe_end.is_some());
+    let questions: Vec<(Place, Start)> = maybe.map(|lane| (lane.place(), Start::Latest)).collect();
+    if questions.is_empty() {
+        return;
+    }
+    let Some(ends) = client.ask(&questions) else {
+        return;
+    };
+    for lane in &mut desk.lanes {
+        if let Some(end) = ends.get(&lane.place()) {
+            lane.ask_end(*end);
+        }
+    }
 }
 
 /// The partition is not the one that was counted.

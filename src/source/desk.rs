@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::client::Place;
 use super::door::{Door, Fate, Shape};
 use super::given::Assigned;
-use super::lane::{Author, Handed, Lane, Pace, Stopped};
+use super::lane::{Author, Handed, Lane, MaybeEnd, Pace, Stopped};
 use super::reader::ReaderCommon;
 use super::tolls::Tolls;
 use crate::decode::{Decoder, Record, Reject};
@@ -183,20 +183,17 @@ impl Desk {
         Some(self.last)
     }
 
-    /// The end of a partition was reached.
-    pub(super) fn reached_end(&mut self, topic: &str, partition: i32) {
-        let lane = self.find(topic, partition);
-        let lane = lane.and_then(|at| self.lanes.get_mut(at));
-        if let Some(lane) = lane.filter(|lane| !lane.misplaced) {
-            lane.ended();
-        }
-    }
-
-    /// A record of a partition was let go: it has to be delivered again.
-    pub(super) fn let_go(&mut self, topic: &str, partition: i32) {
-        let lane = self.find(topic, partition);
-        if let Some(lane) = lane.and_then(|at| self.lanes.get_mut(at)) {
-            lane.misplaced = true;
+    /// The end of a partition was reached; of which topic is not said.
+    pub(super) fn reached_end(&mut self, partition: i32) {
+        let is_of = |lane: &&mut Lane| lane.chain.partition == partition && !lane.misplaced;
+        let mut of_number: Vec<&mut Lane> = self.lanes.iter_mut().filter(is_of).collect();
+        match of_number.as_mut_slice() {
+            [lane] => lane.ended(),
+            lanes => {
+                for lane in lanes.iter_mut().filter(|lane| !lane.at_end) {
+                    lane.maybe_end.get_or_insert_with(MaybeEnd::default);
+                }
+            }
         }
     }
 

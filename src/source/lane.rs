@@ -112,6 +112,8 @@ pub(super) struct Lane {
     pub(super) at_end: bool,
     /// When that was last said with nothing read since.
     said_end_ms: Option<u64>,
+    /// The end was said of its partition's number, which lanes of other topics have too.
+    pub(super) maybe_end: Option<MaybeEnd>,
     /// The client does not deliver what this lane has to read next.
     pub(super) misplaced: bool,
     /// The client was asked to deliver nothing.
@@ -119,6 +121,10 @@ pub(super) struct Lane {
     pub(super) trouble: Option<Trouble>,
     pub(super) stopped: Option<Stopped>,
 }
+
+/// What was last seen of a lane that may be at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct MaybeEnd(Option<(i64, i64)>);
 
 impl Lane {
     pub(super) fn new(assigned: &Assigned) -> Self {
@@ -141,6 +147,7 @@ impl Lane {
             since_ms: None,
             at_end: false,
             said_end_ms: None,
+            maybe_end: None,
             misplaced: false,
             paused: false,
             trouble: None,
@@ -221,14 +228,30 @@ impl Lane {
         self.since_ms.get_or_insert(now_ms);
         self.at_end = false;
         self.said_end_ms = None;
+        self.maybe_end = None;
         self.writer.handle(Event::Read { to });
     }
 
     /// The end was reached.
     pub(super) fn ended(&mut self) {
-        self.at_end = true;
+        (self.at_end, self.maybe_end) = (true, None);
         if self.remembered.is_some() {
             self.trouble.get_or_insert(Trouble::Short);
+        }
+    }
+
+    /// Its partition's number was said to be at the end, and this is how its end and position look
+    /// now: it is, if it has read up to there, or if neither has moved since it was last asked
+    /// (behind its position are control markers then, which are not delivered).
+    pub(super) fn ask_end(&mut self, end: i64) {
+        let now = (end, self.writer.read());
+        let Some(MaybeEnd(before)) = self.maybe_end else {
+            return;
+        };
+        if end <= now.1 || before == Some(now) {
+            self.ended();
+        } else {
+            self.maybe_end = Some(MaybeEnd(Some(now)));
         }
     }
 
@@ -358,7 +381,7 @@ impl Lane {
     fn discard(&mut self) {
         self.tally = Tally::default();
         self.input_bytes = 0;
-        (self.since_ms, self.said_end_ms) = (None, None);
+        (self.since_ms, self.said_end_ms, self.maybe_end) = (None, None, None);
         self.at_end = false;
         self.misplaced = true;
     }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::care::{look_at_bounds, steer};
+use super::care::{look_at_bounds, look_at_ends, steer};
 use super::client::{Client, Place};
 use super::desk::{Arrived, Desk, DeskSize};
 use super::door::Door;
@@ -121,14 +121,9 @@ impl Reader {
         self.desk.record(arrived, now_ms)
     }
 
-    /// The end of a partition was reached.
-    pub fn reached_end(&mut self, topic: &str, partition: i32) {
-        self.desk.reached_end(topic, partition);
-    }
-
-    /// A record of a partition was let go: it has to be delivered again.
-    pub fn let_go(&mut self, topic: &str, partition: i32) {
-        self.desk.let_go(topic, partition);
+    /// The end of a partition was reached; of which topic is not said.
+    pub fn reached_end(&mut self, partition: i32) {
+        self.desk.reached_end(partition);
     }
 
     /// A fetch was out of range; of which partition is not said.
@@ -182,6 +177,7 @@ impl Reader {
             let resets = &mut self.resets;
             look_at_bounds(&self.common, client, &mut self.desk, resets, now_ms);
         }
+        look_at_ends(client, &mut self.desk);
     }
 
     /// Takes the fates of attempts.

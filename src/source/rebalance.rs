@@ -7,20 +7,18 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::admin::{Place, log_line};
 use super::given::Given;
 use super::health::Health;
-use super::records::Line;
 use crate::clock::Clock;
 
 /// The context of a worker's consumer.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) given: Given,
-    pub(super) line: Line,
     health: Arc<Health>,
     clock: Clock,
 }
@@ -29,7 +27,6 @@ impl Group {
     pub(super) fn new(given: Given, health: Arc<Health>, clock: Clock) -> Self {
         Self {
             given,
-            line: Line::default(),
             health,
             clock,
         }
@@ -45,7 +42,15 @@ impl ClientContext for Group {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if let Some(code) = error.rdkafka_error_code() {
+        // the ends of partitions and resets are handed out by polls too, and dealt with there
+        let dealt_with = [
+            RDKafkaErrorCode::PartitionEOF,
+            RDKafkaErrorCode::AutoOffsetReset,
+        ];
+        if let Some(code) = error
+            .rdkafka_error_code()
+            .filter(|code| !dealt_with.contains(code))
+        {
             self.health.error(code, reason, self.clock.instant());
         }
     }

@@ -1,7 +1,7 @@
 //! A thread that reads: a consumer and a [`Reader`], in turns.
 //!
 //! ```text
-//! loop  read    up to ROUNDS_MAX batches of records, or until there are none
+//! loop  read    up to POLLS_MAX records, or until there are none
 //!       keep    everything that the reader decides
 //! ```
 //!
@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::desk::Arrived;
 use super::door::lock;
@@ -23,20 +24,20 @@ use super::given::Given;
 use super::health::Health;
 use super::reader::{Reader, ReaderCommon};
 use super::rebalance::Group;
-use super::records::{BATCH_MAX, Fetched, Intake};
 use super::reject::{DeadLetters, RejectLog};
 use super::status::PartitionStatus;
 use crate::clock::Clock;
 use crate::config::Kafka;
+use crate::time::Timestamp;
 
-/// Batches read between two looks at everything else; some milliseconds' worth.
-const ROUNDS_MAX: usize = 8;
+/// Records read between two looks at everything else; some milliseconds' worth.
+const POLLS_MAX: usize = 4_096;
 
-/// How long a worker waits for a record while a delta is on its way, whose fate comes by another
+/// How long a poll waits for a record while a delta is on its way, whose fate comes by another
 /// road.
 const WAIT_BUSY: Duration = Duration::from_millis(5);
 
-/// How long it waits for a record otherwise. Records end the wait, what the group says does not.
+/// How long a poll waits for a record otherwise. Records end the wait.
 const WAIT_IDLE: Duration = Duration::from_millis(50);
 
 /// How often group offsets are committed.
@@ -67,19 +68,18 @@ pub(super) struct Shared {
 
 impl Shared {
     /// A consumer that has asked to become a member of the group.
-    pub(super) fn intake(&self) -> Result<Intake, SourceError> {
+    pub(super) fn consumer(&self) -> Result<BaseConsumer<Group>, SourceError> {
         let given = Given::new(Arc::clone(&self.common));
         let group = Group::new(given, Arc::clone(&self.health), self.clock);
         let consumer: BaseConsumer<Group> =
             super::admin::consumer_config(&self.kafka, &self.group, self.workers)
                 .create_with_context(group)
                 .map_err(|error| SourceError::of_client(&error))?;
-        let intake = Intake::new(consumer);
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
-        intake
+        consumer
             .subscribe(&topics)
             .map_err(|error| SourceError::of_client(&error))?;
-        Ok(intake)
+        Ok(consumer)
     }
 
     fn stops(&self) -> bool {
@@ -117,22 +117,22 @@ impl Worker {
     }
 
     /// Reads until the source stops.
-    pub(super) fn run(mut self, mut intake: Intake) {
+    pub(super) fn run(mut self, mut consumer: BaseConsumer<Group>) {
         while !self.shared.stops() {
-            match self.read(&mut intake) {
-                Ok(()) => self.keep(&intake),
+            match self.read(&consumer) {
+                Ok(()) => self.keep(&consumer),
                 Err(Fatal) => match self.renew() {
-                    Some(renewed) => intake = renewed,
+                    Some(renewed) => consumer = renewed,
                     None => break,
                 },
             }
         }
-        self.finish(&intake);
+        self.finish(&consumer);
         lock(&self.status).clear();
         // leaves the group: a member without partitions that is only closed does not, as of
         // librdkafka 2.12, and whoever comes next waits until its session has expired
-        intake.unsubscribe();
-        drop(intake);
+        consumer.unsubscribe();
+        drop(consumer);
     }
 
     fn now_ms(&self) -> u64 {
@@ -142,63 +142,66 @@ impl Worker {
     }
 
     /// Counts records until there are none, or enough.
-    fn read(&mut self, intake: &mut Intake) -> Result<(), Fatal> {
+    fn read(&mut self, consumer: &BaseConsumer<Group>) -> Result<(), Fatal> {
         let now_ms = self.now_ms();
-        for round in 0..ROUNDS_MAX {
-            // what the last poll has changed comes before further records
-            self.reader.take_changes(&intake.context().given);
-            intake.take();
-            if round == 0 && intake.len() == 0 {
-                let busy = self.reader.is_busy();
-                intake.wait(if busy { WAIT_BUSY } else { WAIT_IDLE });
-            }
-            self.take(intake, now_ms)?;
-            if intake.len() < BATCH_MAX {
-                break;
-            }
+        for polled in 0..POLLS_MAX {
+            // a rebalance ends in `None` as well: what changed is then taken before the next poll
+            let Some(result) = consumer.poll(Duration::ZERO) else {
+                if polled == 0 {
+                    return self.wait(consumer);
+                }
+                self.shared.health.well();
+                return Ok(());
+            };
+            self.take(consumer, result, now_ms)?;
         }
         Ok(())
     }
 
-    /// Counts what was taken, after the client was polled: what that has changed does not concern
-    /// records that were taken before, but for topics that were made again.
-    fn take(&mut self, intake: &Intake, now_ms: u64) -> Result<(), Fatal> {
-        poll(intake)?;
-        if intake.context().given.take_replaced() {
-            for fetched in intake.fetched() {
-                self.reader.let_go(fetched.topic, fetched.partition());
-            }
-            return Ok(());
+    /// Waits a little for a record.
+    fn wait(&mut self, consumer: &BaseConsumer<Group>) -> Result<(), Fatal> {
+        // what a poll without a wait has changed comes first
+        self.reader.take_changes(&consumer.context().given);
+        let busy = self.reader.is_busy();
+        match consumer.poll(if busy { WAIT_BUSY } else { WAIT_IDLE }) {
+            Some(result) => self.take(consumer, result, self.now_ms()),
+            None => Ok(()),
         }
-        for fetched in intake.fetched() {
-            match fetched.error() {
-                None => self.count(&fetched, now_ms),
-                Some(RDKafkaErrorCode::PartitionEOF) => {
-                    self.reader.reached_end(fetched.topic, fetched.partition());
-                }
-                Some(RDKafkaErrorCode::AutoOffsetReset) => {
-                    self.reader.out_of_range();
-                }
-                Some(code) => self.shared.health.error(
-                    code,
-                    "a partition cannot be read",
-                    self.shared.clock.instant(),
-                ),
-            }
+    }
+
+    fn take(
+        &mut self,
+        consumer: &BaseConsumer<Group>,
+        result: KafkaResult<BorrowedMessage<'_>>,
+        now_ms: u64,
+    ) -> Result<(), Fatal> {
+        // the poll that gives a record may have said before that its topic is another one
+        if consumer.context().given.take_replaced() {
+            self.reader.take_changes(&consumer.context().given);
         }
-        if intake.len() > 0 {
-            self.shared.health.well();
+        match result {
+            Ok(message) => self.count(&message, now_ms),
+            Err(KafkaError::PartitionEOF(partition)) => self.reader.reached_end(partition),
+            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
+                self.reader.out_of_range();
+            }
+            Err(KafkaError::MessageConsumptionFatal(code)) => {
+                tracing::error!(error = %code, "the kafka client has failed and is replaced");
+                return Err(Fatal);
+            }
+            // reported by the context of the client
+            Err(_) => {}
         }
         Ok(())
     }
 
-    fn count(&mut self, fetched: &Fetched<'_>, now_ms: u64) {
+    fn count(&mut self, message: &BorrowedMessage<'_>, now_ms: u64) {
         let arrived = Arrived {
-            topic: fetched.topic,
-            partition: fetched.partition(),
-            offset: fetched.offset(),
-            timestamp: fetched.timestamp(),
-            value: fetched.value(),
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis().map(Timestamp::from_millis),
+            value: message.payload(),
         };
         let Some(reject) = self.reader.record(&arrived, now_ms) else {
             return;
@@ -221,7 +224,7 @@ impl Worker {
             );
         }
         if let Some(dead_letters) = &self.shared.dead_letters {
-            dead_letters.copy(&arrived, fetched.key(), reject);
+            dead_letters.copy(message, reject);
         }
     }
 
@@ -254,7 +257,7 @@ impl Worker {
     }
 
     /// A new client, after a pause; `None` when the source stops first.
-    fn renew(&mut self) -> Option<Intake> {
+    fn renew(&mut self) -> Option<BaseConsumer<Group>> {
         self.reader.clear();
         loop {
             let until = self.shared.clock.instant() + RENEW_PAUSE;
@@ -264,8 +267,8 @@ impl Worker {
                 }
                 std::thread::sleep(WAIT_IDLE);
             }
-            match self.shared.intake() {
-                Ok(intake) => return Some(intake),
+            match self.shared.consumer() {
+                Ok(consumer) => return Some(consumer),
                 Err(error) => tracing::error!(%error, "no new kafka client can be made, retrying"),
             }
         }
@@ -280,23 +283,4 @@ impl Worker {
         }
         self.commit(consumer);
     }
-}
-
-/// Lets the client do what is due: its group, its errors and its log.
-fn poll(consumer: &BaseConsumer<Group>) -> Result<(), Fatal> {
-    while let Some(result) = consumer.poll(Duration::ZERO) {
-        match result {
-            Ok(_) => {
-                tracing::error!("a record came out of turn, the kafka client is replaced");
-                return Err(Fatal);
-            }
-            Err(KafkaError::MessageConsumptionFatal(code)) => {
-                tracing::error!(error = %code, "the kafka client has failed and is replaced");
-                return Err(Fatal);
-            }
-            // reported by the context of the client
-            Err(_) => {}
-        }
-    }
-    Ok(())
 }

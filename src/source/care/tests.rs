@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use crate::config::Start;
 use crate::decode::{Decoder, FieldPaths, Limits, Plan};
 use crate::delta::LastRecord;
 use crate::key::ChainKey;
@@ -132,7 +131,7 @@ fn an_end_before_the_remembered_record_is_looked_at() {
     };
     for (end, stopped) in [(41, Some(Stopped::Truncated)), (HEAD, None), (60, None)] {
         let (common, mut desk) = desk(Some(last));
-        desk.reached_end("t", 0);
+        desk.reached_end(0);
         assert_eq!(desk.lanes[0].trouble, Some(Trouble::Short));
         look_at_bounds(&common, &Bounded(0, end), &mut desk, &mut 0, 0);
         let lane = &desk.lanes[0];

@@ -178,7 +178,7 @@ impl Client {
     fn deliver(&mut self, desk: &mut Desk, partition: i32, now_ms: u64) {
         let next = self.next.entry(partition).or_default();
         if *next >= OFFSETS {
-            desk.reached_end(TOPIC, partition);
+            desk.reached_end(partition);
             return;
         }
         let value = value(partition, *next);
@@ -417,7 +417,7 @@ fn a_topic_that_was_made_again_while_it_was_read_is_compared() {
 }
 
 #[test]
-fn an_end_is_that_of_the_partition_of_its_topic() {
+fn the_end_of_a_number_is_the_end_of_its_only_lane() {
     let door = shaped_door(10);
     let mut desk = desk(&door, 100);
     let head = Head {
@@ -432,45 +432,27 @@ fn an_end_is_that_of_the_partition_of_its_topic() {
         chain: chain(1),
         head,
     });
+    desk.reached_end(1);
+    assert_eq!(
+        desk.lanes
+            .iter()
+            .map(|lane| lane.at_end)
+            .collect::<Vec<_>>(),
+        [false, true]
+    );
     let other = ChainKey {
         topic: "u".into(),
-        ..chain(1)
+        ..chain(0)
     };
     desk.assigned(&Assigned { chain: other, head });
-    desk.reached_end(TOPIC, 1);
-    let ended: Vec<bool> = desk.lanes.iter().map(|lane| lane.at_end).collect();
-    assert_eq!(ended, [false, true, false]);
-    desk.lanes[0].misplaced = true;
-    desk.reached_end(TOPIC, 0);
-    assert!(!desk.lanes[0].at_end, "it was said of another place");
-}
-
-/// What was let go is read again, and nothing behind it is counted before.
-#[test]
-fn a_record_that_was_let_go_comes_again() {
-    let door = shaped_door(10);
-    let mut desk = desk(&door, 100);
-    let head = Head {
-        position: 0,
-        last_record: None,
-    };
-    desk.assigned(&Assigned {
-        chain: chain(0),
-        head,
-    });
-    desk.let_go(TOPIC, 0);
-    let value = value(0, 5);
-    let arrived = Arrived {
-        topic: TOPIC,
-        partition: 0,
-        offset: 5,
-        timestamp: None,
-        value: Some(&value),
-    };
-    desk.record(&arrived, 0);
-    let lane = &desk.lanes[0];
-    assert_eq!((lane.writer.read(), lane.target()), (0, 0));
-    assert!(lane.misplaced);
+    desk.reached_end(0);
+    let maybe: Vec<_> = desk
+        .lanes
+        .iter()
+        .map(|lane| (lane.at_end, lane.maybe_end))
+        .collect();
+    let open = Some(MaybeEnd::default());
+    assert_eq!(maybe, [(false, open), (true, None), (false, open)]);
 }
 
 /// However many records come between two looks at everything else: a state log that takes one
