@@ -465,6 +465,7 @@ fn the_example_configuration_is_taken_as_it_stands_and_with_all_its_settings() {
         "kafka.tls.ca: there is no file",
         "kafka.tls.certificate: there is no file",
         "kafka.tls.key: there is no file",
+        "webhooks: an instance of a shard delivers nothing",
         "webhooks[0].secret_file: there is webhooks[0].secret already",
     ];
     let surprises: Vec<&str> = found

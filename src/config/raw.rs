@@ -217,8 +217,7 @@ tables! {
         /// shard needs an instance, with the same group and topics; only with `state.home =
         /// "kafka"`. Without it, all models.
         shard: Option<String> = Text, Unset;
-        /// How long counts may wait before they are appended; those of a partition whose end is
-        /// reached wait a second, where their records are ten times as long as the last delta.
+        /// How long counts may wait before they are appended; less at the end of a partition.
         flush_interval: Span = Kind::Length("100ms", "1m"), Is("5s");
         /// How long after a snapshot of what is known the next one is written. A start folds what
         /// came since; what came before the second newest is taken out of the state log.

@@ -9,7 +9,7 @@
 //! written down    amount   country   age            12.5  #3  41
 //!                                                    9.0  #0  -          country is in cell 0
 //!                                                    null #3  38         and so on, ROWS rows
-//! counted         amount: bins of 12.5 9.0 .. at once, and a missing one; country: 3 0 3 ..; age ..
+//! counted         amount: bins of 12.5 9.0 .. at once, and one missing; country: 3 0 3 ..; age ..
 //! ```
 //!
 //! Law: the counts are those of [`SeriesLayout::cell_of`] for each value, in any order.

@@ -215,8 +215,8 @@ fn what_a_newer_driftd_wrote_is_named_and_says_what_to_do() {
              upgrade this one",
         ),
         (
-            &[1, 8],
-            "a record is of kind 8, which this driftd does not know: a newer driftd wrote it, \
+            &[1, 9],
+            "a record is of kind 9, which this driftd does not know: a newer driftd wrote it, \
              upgrade this one",
         ),
         (
