@@ -87,6 +87,9 @@ impl Edges {
 
     /// The bins of many numbers, each that of [`Self::bin_of`], as far as `bins` reaches.
     pub fn find_bins(&self, values: &[f64], bins: &mut [u16]) {
+        let both = values.len().min(bins.len());
+        let values = values.get(..both).unwrap_or_default();
+        let bins = bins.get_mut(..both).unwrap_or_default();
         match self.0.len() {
             ..64 => self.search::<64>(values, bins),
             64..128 => self.search::<128>(values, bins),

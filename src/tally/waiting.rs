@@ -60,20 +60,20 @@ impl Waiting {
 
     /// Counts `series`, which is the one at `index`, into its `cells`; how many rows had a value.
     pub(super) fn count(&self, index: usize, series: &SeriesLayout, cells: &mut [u64]) -> u64 {
-        let mut column = [NONE; ROWS];
         let width = self.values.len().checked_div(self.rows).unwrap_or(0).max(1);
-        let written = self.values.iter().skip(index).step_by(width);
-        for (place, value) in column.iter_mut().zip(written) {
-            *place = *value;
-        }
+        let column = || self.values.iter().skip(index).step_by(width).copied();
         let mut bins = [0; ROWS];
         if let Bins::Numeric(numeric) = series.bins() {
+            let mut numbers = [0.0; ROWS];
             // what is no number is NaN here, below all edges, and not looked at
-            let numbers = column.map(f64::from_bits);
-            numeric.edges().find_bins(&numbers, &mut bins);
+            for (number, written) in numbers.iter_mut().zip(column()) {
+                *number = f64::from_bits(written);
+            }
+            let rows = numbers.get(..self.rows).unwrap_or(&numbers);
+            numeric.edges().find_bins(rows, &mut bins);
         }
         let mut counted = 0;
-        for (written, bin) in column.into_iter().zip(bins) {
+        for (written, bin) in column().zip(bins) {
             let cell = if written & CELL == CELL {
                 written ^ CELL
             } else {
