@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use globset::{Glob, GlobSet, GlobSetBuilder};
 use serde::{Deserialize, Serialize};
 
 pub use self::shard::{SHARDS_MAX, Shard, ShardError};
@@ -19,6 +20,16 @@ pub const NAME_BYTES_MAX: usize = 128;
 
 /// The version of events that name none.
 pub const UNVERSIONED: &str = "unversioned";
+
+/// The set of these globs of names. What is not a glob matches nothing: the configuration, where
+/// globs come from, was checked.
+pub fn globs(globs: &[String]) -> GlobSet {
+    let mut set = GlobSetBuilder::new();
+    for glob in globs.iter().filter_map(|glob| Glob::new(glob).ok()) {
+        set.add(glob);
+    }
+    set.build().unwrap_or_default()
+}
 
 /// A checked name of a model, version or series.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

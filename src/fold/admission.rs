@@ -7,13 +7,13 @@
 
 use std::sync::Arc;
 
-use globset::{Glob, GlobSet};
+use globset::GlobSet;
 
 use super::learning::{Growth, Learning};
 use super::model::{ModelState, SKEW_MAX};
 use super::{Effect, Fold, Topic};
 use crate::delta::{Delta, ModelDelta};
-use crate::key::ModelKey;
+use crate::key::{ModelKey, globs};
 
 /// Panes of arrivals kept per topic; the oldest go first.
 const ARRIVALS_MAX: usize = 131_072;
@@ -187,16 +187,7 @@ impl Fold {
     }
 }
 
-/// The set of these globs; `None` where there are none. The configuration was checked: what is not
-/// a glob matches nothing.
-pub(super) fn allowed(globs: &[String]) -> Option<GlobSet> {
-    let globs: Vec<Glob> = globs
-        .iter()
-        .filter_map(|glob| Glob::new(glob).ok())
-        .collect();
-    if globs.is_empty() {
-        None
-    } else {
-        GlobSet::new(globs).ok()
-    }
+/// The models that are let in; `None` lets all in.
+pub(super) fn allowed(models: &[String]) -> Option<GlobSet> {
+    (!models.is_empty()).then(|| globs(models))
 }

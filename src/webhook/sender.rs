@@ -17,7 +17,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
@@ -29,6 +28,7 @@ use crate::clock::Clock;
 use crate::config::Webhook;
 use crate::fold::webhooks::Marks;
 use crate::journal::Journal;
+use crate::key::globs;
 use crate::statelog::record::{Delivered, Record};
 use crate::statelog::{Appender, Failed};
 use crate::telemetry::error_chain;
@@ -312,15 +312,6 @@ impl Sender {
         let oldest = oldest.map_or(i64::MAX, Timestamp::as_millis);
         self.state.oldest_ms.store(oldest, Ordering::Relaxed);
     }
-}
-
-/// Globs that were checked as the configuration was read.
-fn globs(globs: &[String]) -> GlobSet {
-    let mut set = GlobSetBuilder::new();
-    for glob in globs.iter().filter_map(|glob| Glob::new(glob).ok()) {
-        set.add(glob);
-    }
-    set.build().unwrap_or_default()
 }
 
 /// What an answer means. Its body is not read: it is a stranger's, and as long as they like.

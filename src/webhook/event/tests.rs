@@ -1,11 +1,10 @@
 //! Events of entries of each kind.
 
-use globset::{Glob, GlobSetBuilder};
-
 use super::*;
 use crate::config::{Overrides, load};
 use crate::journal::fixture::{self, draft};
 use crate::journal::{self, Chain};
+use crate::key::globs;
 
 /// An entry of each kind.
 fn lines() -> Vec<Line> {
@@ -15,13 +14,9 @@ fn lines() -> Vec<Line> {
 }
 
 fn filter(models: &[&str], severities: &[&str], events: &[&str]) -> Filter {
-    let mut set = GlobSetBuilder::new();
-    for glob in models {
-        set.add(Glob::new(glob).unwrap());
-    }
-    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let owned = |texts: &[&str]| -> Vec<String> { texts.iter().map(|&text| text.into()).collect() };
     Filter {
-        models: set.build().unwrap(),
+        models: globs(&owned(models)),
         severities: owned(severities),
         events: owned(events),
     }
