@@ -87,7 +87,8 @@ pub struct ClosedWindow {
     pub scores: Vec<Scored>,
     /// What judged it, where there is a reference to judge by.
     pub judge: Option<Arc<Judge>>,
-    /// The verdicts on its series; none where it is not to be judged, see [`alert::is_whole`].
+    /// The verdicts on its series, in the order of the layout; none where it is not to be judged,
+    /// see [`alert::is_whole`].
     pub verdicts: Vec<Verdicts>,
     /// Whether it lies within what was counted, see [`alert::is_whole`].
     pub whole: bool,

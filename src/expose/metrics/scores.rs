@@ -151,7 +151,7 @@ fn write(board: &Board, series_max: usize) -> String {
     for (metric, value) in &VALUES {
         let samples = labelled
             .iter()
-            .filter_map(|(entry, labels)| Some(Sample::labelled(labels, value(entry)?)));
+            .filter_map(|(entry, labels)| Some(Sample::labelled(labels.as_str(), value(entry)?)));
         page.metric(metric, samples);
     }
     page.metric(&SERIES_OMITTED, [SERIES_OMITTED.sample(&[], real(omitted))]);
@@ -166,15 +166,9 @@ fn verdicts<'a>(closed: &'a ClosedWindow, scored: &Scored) -> Option<&'a Verdict
     if judge.reference.header.role != scored.against {
         return None;
     }
-    // they are ascending, and most windows have one for each series
-    let near = closed.verdicts.get(scored.series);
-    let near = near.filter(|one| one.series == scored.series);
-    near.or_else(|| {
-        closed
-            .verdicts
-            .iter()
-            .find(|one| one.series == scored.series)
-    })
+    let series = |one: &Verdicts| one.series;
+    let place = closed.verdicts.binary_search_by_key(&scored.series, series);
+    closed.verdicts.get(place.ok()?)
 }
 
 /// What each test says.
@@ -202,10 +196,7 @@ fn lines(page: &mut Text, entries: Vec<Entry<'_>>) {
     let samples = entries.iter().filter_map(|entry| {
         let length = entry.closed.window.length;
         let line = entry.closed.judge.as_ref()?.line(entry.verdicts?, length)?;
-        Some(Sample {
-            labels: entry.labels().into(),
-            value: line,
-        })
+        Some(Sample::labelled(entry.labels(), line))
     });
     page.metric(&ALERT_LINE_PSI, samples);
 }

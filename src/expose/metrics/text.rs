@@ -25,14 +25,14 @@ pub(super) struct Text(pub(super) String);
 /// One value of a metric.
 #[derive(Debug)]
 pub(super) struct Sample<'a> {
-    pub(super) labels: Cow<'a, str>,
-    pub(super) value: f64,
+    labels: Cow<'a, str>,
+    value: f64,
 }
 
 impl<'a> Sample<'a> {
     /// With labels that were written by [`Metric::labelled`].
-    pub(super) fn labelled(labels: &'a str, value: f64) -> Self {
-        let labels = Cow::Borrowed(labels);
+    pub(super) fn labelled(labels: impl Into<Cow<'a, str>>, value: f64) -> Self {
+        let labels = labels.into();
         Self { labels, value }
     }
 }
@@ -40,8 +40,7 @@ impl<'a> Sample<'a> {
 impl Metric {
     /// A sample; the labels are in the order of [`Metric::labels`].
     pub(super) fn sample(&self, labels: &[&str], value: f64) -> Sample<'static> {
-        let labels = Cow::Owned(self.labelled(labels));
-        Sample { labels, value }
+        Sample::labelled(self.labelled(labels), value)
     }
 
     /// Labels as they are written, in the order of [`Metric::labels`].
@@ -179,7 +178,8 @@ mod tests {
             (f64::NEG_INFINITY, "-Inf"),
             (f64::NAN, "NaN"),
             (0.1, "0.1"),
-            (5e-324, &format!("{}", 5e-324)),
+            (1e21, "1000000000000000000000"),
+            (-2.5e-7, "-0.00000025"),
         ] {
             let mut page = String::new();
             number(value, &mut page);
