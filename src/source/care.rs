@@ -16,13 +16,20 @@ use super::tolls::Tolls;
 use crate::config::{OnTruncation, Start};
 
 /// Makes the client deliver what the lanes want, and nothing to lanes that are full.
-pub(super) fn steer(client: &impl Client, desk: &mut Desk) {
+pub(super) fn steer(client: &impl Client, desk: &mut Desk, now_ms: u64) {
     let pace = desk.pace();
     for lane in desk.lanes.iter_mut().filter(|lane| lane.stopped.is_none()) {
         let lost_place = lane.misplaced && lane.trouble.is_none();
         // while a delta waits its turn, what comes could not be finished
         if lost_place && lane.writer.may_seal() {
             lane.misplaced = !client.seek(&lane.place(), lane.target());
+            lane.sought_ms = Some(now_ms);
+        } else if lane.is_unheard(now_ms) {
+            let chain = &lane.chain;
+            tracing::warn!(%chain, "nothing comes of a partition, it is assigned again");
+            client.unassign(&[lane.place()]);
+            lane.misplaced = !client.assign(&[(lane.place(), lane.target())]);
+            lane.sought_ms = Some(now_ms);
         }
         let blocked = lane.is_blocked(pace);
         if blocked != lane.paused && client.set_paused(&lane.place(), blocked) {

@@ -187,6 +187,9 @@ impl Desk {
     pub(super) fn reached_end(&mut self, partition: i32) {
         let is_of = |lane: &&mut Lane| lane.chain.partition == partition && !lane.misplaced;
         let mut of_number: Vec<&mut Lane> = self.lanes.iter_mut().filter(is_of).collect();
+        for lane in &mut of_number {
+            lane.sought_ms = None;
+        }
         match of_number.as_mut_slice() {
             [lane] => lane.ended(),
             lanes => {

@@ -21,12 +21,18 @@ use crate::tally::{Range, Router, Seen, Tally};
 use crate::time::Length;
 
 mod doubt;
+mod end;
 mod pace;
 
+pub(super) use self::end::MaybeEnd;
 pub(super) use self::pace::Pace;
 
 /// Records of one delta; at the bound it is finished early.
 const RECORDS_MAX: u64 = 500_000;
+
+/// How long a client may deliver nothing after it was asked to go on elsewhere. Librdkafka 2.12 may
+/// do so for ever, where a topic was made again.
+const UNHEARD_MS: u64 = 30_000;
 
 /// How long a delta waits when the state log had no room for it.
 const RETRY_MS: u64 = 50;
@@ -116,15 +122,13 @@ pub(super) struct Lane {
     pub(super) maybe_end: Option<MaybeEnd>,
     /// The client does not deliver what this lane has to read next.
     pub(super) misplaced: bool,
+    /// When the client was last asked to go on elsewhere, while nothing has come since.
+    pub(super) sought_ms: Option<u64>,
     /// The client was asked to deliver nothing.
     pub(super) paused: bool,
     pub(super) trouble: Option<Trouble>,
     pub(super) stopped: Option<Stopped>,
 }
-
-/// What was last seen of a lane that may be at its end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct MaybeEnd(Option<(i64, i64)>);
 
 impl Lane {
     pub(super) fn new(assigned: &Assigned) -> Self {
@@ -149,6 +153,7 @@ impl Lane {
             said_end_ms: None,
             maybe_end: None,
             misplaced: false,
+            sought_ms: None,
             paused: false,
             trouble: None,
             stopped: None,
@@ -179,6 +184,7 @@ impl Lane {
         if self.misplaced || self.is_doubted() || self.stopped.is_some() {
             return false;
         }
+        self.sought_ms = None;
         if offset >= self.writer.read() {
             self.remembered = None;
             return true;
@@ -232,27 +238,10 @@ impl Lane {
         self.writer.handle(Event::Read { to });
     }
 
-    /// The end was reached.
-    pub(super) fn ended(&mut self) {
-        (self.at_end, self.maybe_end) = (true, None);
-        if self.remembered.is_some() {
-            self.trouble.get_or_insert(Trouble::Short);
-        }
-    }
-
-    /// Its partition's number was said to be at the end, and this is how its end and position look
-    /// now: it is, if it has read up to there, or if neither has moved since it was last asked
-    /// (behind its position are control markers then, which are not delivered).
-    pub(super) fn ask_end(&mut self, end: i64) {
-        let now = (end, self.writer.read());
-        let Some(MaybeEnd(before)) = self.maybe_end else {
-            return;
-        };
-        if end <= now.1 || before == Some(now) {
-            self.ended();
-        } else {
-            self.maybe_end = Some(MaybeEnd(Some(now)));
-        }
+    /// Whether the client delivers nothing, not even an end, though it was asked to long ago.
+    pub(super) fn is_unheard(&self, now_ms: u64) -> bool {
+        let is_long = |sought| now_ms >= sought + UNHEARD_MS;
+        !self.paused && self.sought_ms.is_some_and(is_long)
     }
 
     /// Whether anything that was read is not counted for good.

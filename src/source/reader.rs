@@ -160,7 +160,7 @@ impl Reader {
         self.desk.look_at_shape(&self.common.door, now_ms);
         self.hear();
         self.desk.keep(&self.common, now_ms);
-        steer(client, &mut self.desk);
+        steer(client, &mut self.desk, now_ms);
         if now_ms >= self.cared_ms + CARE_INTERVAL_MS {
             self.cared_ms = now_ms;
             self.care(client, given, now_ms);
