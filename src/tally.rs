@@ -32,6 +32,12 @@ mod waiting;
 pub use self::columns::{Columns, LooseColumn, Values};
 pub use self::router::{Layouts, Router, series_of};
 
+/// The most rows of one delta: no count of them outgrows its counter.
+pub const ROWS_MAX: u64 = u32::MAX as u64;
+
+/// About how many bytes a value of a series without a layout may take.
+const LOOSE_BYTES: usize = 8;
+
 /// What a chain has counted since its last delta.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -63,9 +69,14 @@ impl Tally {
         self.accounting.records == 0 && self.accounting.lost == 0
     }
 
-    /// About how many counters are held.
-    pub fn size(&self) -> usize {
-        self.blocks.size()
+    /// About how many bytes the counts take.
+    pub fn bytes(&self) -> usize {
+        self.blocks.bytes()
+    }
+
+    /// Rows counted; the delta is to be taken before they are more than [`ROWS_MAX`].
+    pub fn rows(&self) -> u64 {
+        self.accounting.rows
     }
 
     /// Records counted.
@@ -100,8 +111,11 @@ impl Tally {
             return;
         };
         block.count_row(row, late);
+        let before = block.bytes();
         let loose = block.write_row(route, names, row.values);
+        let grown = block.bytes() - before;
         if loose == 0 {
+            self.blocks.grow(grown);
             return;
         }
         let mut kept = 0;
@@ -112,7 +126,7 @@ impl Tally {
                 kept += usize::from(block.count_loose(name, *value, loose_max));
             }
         }
-        self.blocks.grow(kept);
+        self.blocks.grow(grown + LOOSE_BYTES * kept);
         self.accounting.unnamed += (loose - kept) as u64;
     }
 

@@ -10,6 +10,9 @@ use crate::figure::{Figure, cpu, peak};
 use crate::kafka::Kafka;
 use crate::{Case, Outcome};
 
+/// A state log in a directory of its own.
+const EMBEDDED: &str = "home = \"embedded\"\ndir = \"{dir}\"";
+
 /// A running daemon, killed when dropped.
 pub struct Daemon {
     process: Child,
@@ -68,15 +71,40 @@ impl Daemon {
         }
     }
 
-    /// Rows counted so far, from `/api/v1/status`.
-    fn rows(&self) -> Outcome<u64> {
+    /// Waits until the references of all models are in force.
+    fn wait_for_references(&mut self, models: u64) -> Outcome<()> {
+        let deadline = Instant::now() + Duration::from_mins(10);
+        loop {
+            let metrics = self.get("/metrics").unwrap_or_default();
+            let infos = metrics
+                .lines()
+                .filter(|line| line.starts_with("driftd_model_info{"));
+            let found = infos
+                .filter(|line| line.contains("reference=\"training\""))
+                .count() as u64;
+            if found >= models {
+                return Ok(());
+            }
+            if Instant::now() > deadline || self.process.try_wait()?.is_some() {
+                return Err(format!("{found} of {models} references are in force").into());
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn get(&self, path: &str) -> Outcome<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
-        stream.write_all(
-            b"GET /api/v1/status HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n",
-        )?;
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        let body = answer.split_once("\r\n\r\n").ok_or("no body")?.1;
+        Ok(answer.split_once("\r\n\r\n").ok_or("no body")?.1.to_owned())
+    }
+
+    /// Rows counted so far, from `/api/v1/status`.
+    fn rows(&self) -> Outcome<u64> {
+        let body = self.get("/api/v1/status")?;
         let start = body.find('{').ok_or("no JSON")?;
         let end = body.rfind('}').ok_or("no JSON")?;
         let status: serde_json::Value = serde_json::from_str(&body[start..=end])?;
@@ -96,6 +124,18 @@ impl Drop for Daemon {
     }
 }
 
+/// Runs driftd over a topic without events until it has taken in all references; the CPU seconds
+/// of that.
+pub fn begin(kafka: &Kafka, (case, references): (&Case, &Path)) -> Outcome<f64> {
+    let topic = "nothing";
+    kafka.create(topic)?;
+    let mut daemon = Daemon::start(kafka, topic, (case.workers, references), EMBEDDED)?;
+    daemon.wait_for_references(case.shape.models)?;
+    let cpu = cpu(&daemon.process.id().to_string())?;
+    kafka.forget(topic)?;
+    Ok(cpu)
+}
+
 /// Runs driftd until all events of a topic are counted. Its rate is from when it is ready, joining
 /// the group and the last flush included.
 pub fn serve(
@@ -104,8 +144,7 @@ pub fn serve(
     (case, references): (&Case, &Path),
     events: u64,
 ) -> Outcome<Figure> {
-    let state = "home = \"embedded\"\ndir = \"{dir}\"";
-    let mut daemon = Daemon::start(kafka, topic, (case.workers, references), state)?;
+    let mut daemon = Daemon::start(kafka, topic, (case.workers, references), EMBEDDED)?;
     let wall = daemon.wait(events)?;
     let pid = daemon.process.id().to_string();
     Ok(Figure {

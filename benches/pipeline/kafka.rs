@@ -12,8 +12,8 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 
-use crate::Outcome;
 use crate::events::{Random, Shape, event};
+use crate::{Case, Outcome};
 
 pub const PARTITIONS: i32 = 8;
 
@@ -71,13 +71,13 @@ impl Kafka {
         Ok(())
     }
 
-    /// Creates a topic and fills it with an hour of events; returns the bytes of all values.
-    pub fn fill(&self, topic: &str, events: u64, shape: Shape, codec: &str) -> Outcome<u64> {
+    /// Creates a topic and fills it with events; returns the bytes of all values.
+    pub fn fill(&self, topic: &str, events: u64, case: &Case) -> Outcome<u64> {
         self.create(topic)?;
-        let mut load = Load::new(self, topic, shape, codec)?;
+        let mut load = Load::new(self, topic, case.shape, case.codec)?;
         for count in 0..events {
             // models come in turns as well, and are to be in each partition
-            let at = 21_600 + count * 3_600 / events.max(1);
+            let at = 21_600 + count * case.span / events.max(1);
             load.send(count, at, count / 64 % 8)?;
         }
         load.finish()

@@ -19,12 +19,13 @@ use crate::statelog::chain::Action;
 use crate::tally::{Router, Seen};
 use crate::time::Timestamp;
 
-/// Counters that the lanes of one source hold together, over all of its workers: 128 MiB. Where a
-/// lane has its part of them, its delta is finished early.
-const COUNTERS_MAX: usize = 16 * 1_048_576;
+/// Bytes of the counts that the lanes of one source hold together, over all of its workers. Where a
+/// lane has its part of them, its delta is finished early: with a thousand models in turns, deltas
+/// have to hold rows of all of them, or each is of few rows.
+const TALLY_BYTES_MAX: usize = 256 << 20;
 
-/// The least part of [`COUNTERS_MAX`] that a lane gets.
-const COUNTERS_MIN: usize = 50_000;
+/// The least part of [`TALLY_BYTES_MAX`] that a lane gets.
+const TALLY_BYTES_MIN: usize = 400_000;
 
 /// A record as it comes from the client.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +66,7 @@ pub struct DeskSize {
     pub names_max: usize,
     /// How long counts may wait.
     pub flush_ms: u64,
-    /// Over how many workers the bound of counters is divided.
+    /// Over how many workers the bound of bytes is divided.
     pub workers: usize,
 }
 
@@ -100,7 +101,7 @@ impl Desk {
         let lanes = self.workers * self.lanes.len().max(1);
         Pace {
             flush_ms: self.flush_ms,
-            counters_max: (COUNTERS_MAX / lanes).max(COUNTERS_MIN),
+            bytes_max: (TALLY_BYTES_MAX / lanes).max(TALLY_BYTES_MIN),
         }
     }
 

@@ -1,4 +1,5 @@
-//! The counts of one model version in one pane, dense while they are counted and sparse after.
+//! The counts of one model version in one pane: rows while there are few, dense while they are
+//! counted, sparse after. Where models are many and each has little, most blocks stay with rows.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +18,9 @@ pub(super) struct Block {
     late: u64,
     last_event: Timestamp,
     carried: [u64; 4],
-    /// Per cell of the layout; empty without one.
-    cells: Vec<u64>,
+    /// Per cell of the layout; empty without one, and until something is counted. A delta has fewer
+    /// rows than would fill one, see [`super::ROWS_MAX`].
+    cells: Vec<u32>,
     /// Per series of the layout, the rows that had a value of it, null included.
     present: Vec<u64>,
     waiting: Waiting,
@@ -32,16 +34,17 @@ impl Block {
             late: 0,
             last_event: at,
             carried: [0; 4],
-            cells: vec![0; shape.map_or(0, Layout::cells)],
+            cells: Vec::new(),
             present: vec![0; shape.map_or(0, |shape| shape.series().len())],
             waiting: Waiting::default(),
             loose: BTreeMap::new(),
         }
     }
 
-    /// About how many counters it holds, without loose series.
-    pub(super) fn size(&self) -> usize {
-        self.cells.len().max(32) + waiting::ROWS * self.present.len()
+    /// About how many bytes it takes, without loose series and with room for the rows that wait.
+    pub(super) fn bytes(&self) -> usize {
+        let rows = waiting::bytes(self.present.len());
+        size_of::<Self>() + size_of_val(&*self.present) + rows + size_of_val(&*self.cells)
     }
 
     pub(super) fn count_row(&mut self, row: &Row<'_>, late: bool) {
@@ -65,6 +68,7 @@ impl Block {
     /// Counts a series of the layout in rows that have these cells of it.
     pub(super) fn count_cells(&mut self, shape: &Layout, series: usize, cells: &[u16]) {
         let own = shape.offset(series)..shape.offset(series + 1);
+        self.cells.resize(shape.cells(), 0);
         let (Some(counts), Some(present)) = (self.cells.get_mut(own), self.present.get_mut(series))
         else {
             return;
@@ -116,6 +120,7 @@ impl Block {
         if self.waiting.is_empty() {
             return;
         }
+        self.cells.resize(shape.cells(), 0);
         let counted = shape.series().iter().zip(&mut self.present).enumerate();
         for (index, (series, present)) in counted {
             let own = shape.offset(index)..shape.offset(index + 1);
@@ -158,13 +163,15 @@ impl Block {
     pub(super) fn into_pane(mut self, start: Timestamp, shape: Option<&Layout>) -> PaneDelta {
         if let Some(shape) = shape {
             self.settle(shape);
+            self.cells.resize(shape.cells(), 0);
         }
         for (index, layout) in shape.map_or(&[][..], Layout::series).iter().enumerate() {
             let carried = self.carried_by(layout);
             let present = self.present.get(index).copied().unwrap_or(0);
             let cell = shape.map_or(0, |shape| shape.offset(index)) + layout.missing_cell();
             if let Some(missing) = self.cells.get_mut(cell) {
-                *missing += carried.saturating_sub(present);
+                let rows = u32::try_from(carried.saturating_sub(present));
+                *missing = missing.saturating_add(rows.unwrap_or(u32::MAX));
             }
         }
         PaneDelta {
@@ -186,12 +193,12 @@ impl Block {
 
 /// The counts above 0 and their cells. Most deltas fill few of many cells, so eight are passed over
 /// at a time.
-fn sparse(cells: &[u64]) -> Vec<(u32, u64)> {
+fn sparse(cells: &[u32]) -> Vec<(u32, u64)> {
     const CHUNK: usize = 8;
     let mut filled = Vec::with_capacity(cells.len().min(128));
     for (chunk, first) in cells.chunks(CHUNK).zip((0_u32..).step_by(CHUNK)) {
         if chunk.iter().fold(0, |any, count| any | count) > 0 {
-            let counted = (first..).zip(chunk.iter().copied());
+            let counted = (first..).zip(chunk.iter().map(|count| u64::from(*count)));
             filled.extend(counted.filter(|(_, count)| *count > 0));
         }
     }

@@ -8,8 +8,8 @@ use crate::time::{Length, Timestamp};
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     of: Vec<Panes>,
-    /// Counters held.
-    size: usize,
+    /// About how many bytes they take.
+    bytes: usize,
 }
 
 /// The blocks of one model version.
@@ -27,14 +27,14 @@ impl Blocks {
         self.of.is_empty()
     }
 
-    /// About how many counters are held.
-    pub(super) fn size(&self) -> usize {
-        self.size
+    /// About how many bytes they take.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
-    /// Holds more counters.
-    pub(super) fn grow(&mut self, counters: usize) {
-        self.size += counters;
+    /// So many bytes more were taken by one of them.
+    pub(super) fn grow(&mut self, bytes: usize) {
+        self.bytes += bytes;
     }
 
     /// The block of the route `found`, which is `route`, in the pane of length `pane` that `at` is
@@ -58,7 +58,7 @@ impl Blocks {
                 .binary_search_by_key(&start, |(start, _)| *start);
             panes.last = found.unwrap_or_else(|free| {
                 let block = Block::new(route.shape.as_deref(), at);
-                self.size += block.size();
+                self.bytes += block.bytes();
                 panes.blocks.insert(free, (start, block));
                 free
             });

@@ -15,6 +15,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::LOOSE_BYTES;
 use super::block::Block;
 use super::router::Route;
 use super::{Router, Tally};
@@ -126,22 +127,24 @@ impl Tally {
         let Some(block) = self.blocks.at((found, route), pane, router.pane) else {
             return;
         };
+        let before = block.bytes();
         block.count_rows(run.len() as u64, last, columns.carried);
         let (mut kept, mut unnamed) = (0, 0);
         for values in columns.values {
             match block.count_values(route, values, run.clone(), loose_max) {
-                Some(counters) => kept += counters,
+                Some(values) => kept += values,
                 None => unnamed += run.len() as u64,
             }
         }
-        self.blocks.grow(kept);
+        let grown = block.bytes() - before;
+        self.blocks.grow(grown + LOOSE_BYTES * kept);
         self.accounting.unnamed += unnamed;
     }
 }
 
 impl Block {
-    /// Counts a series in some rows, and returns how many counters that may have taken; `None`
-    /// where it is a loose one too many.
+    /// Counts a series in some rows, and returns how many values are of a loose one; `None` where it
+    /// is a loose one too many.
     fn count_values(
         &mut self,
         route: &Route,

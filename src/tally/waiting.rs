@@ -29,6 +29,11 @@ const CELL: Written = 0xFFF8_0000_0000_0000;
 /// No value: a cell that no series has.
 const NONE: Written = Written::MAX;
 
+/// The bytes that rows of a layout of so many series wait in.
+pub(super) const fn bytes(series: usize) -> usize {
+    ROWS * series * size_of::<Written>()
+}
+
 /// See the module header.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
@@ -53,13 +58,16 @@ impl Waiting {
     #[inline]
     pub(super) fn row(&mut self, series: usize) -> &mut [Written] {
         let from = self.values.len();
+        if from == 0 {
+            self.values.reserve_exact(ROWS * series);
+        }
         self.values.resize(from + series, NONE);
         self.rows += 1;
         self.values.get_mut(from..).unwrap_or_default()
     }
 
     /// Counts `series`, which is the one at `index`, into its `cells`; how many rows had a value.
-    pub(super) fn count(&self, index: usize, series: &SeriesLayout, cells: &mut [u64]) -> u64 {
+    pub(super) fn count(&self, index: usize, series: &SeriesLayout, cells: &mut [u32]) -> u64 {
         let width = self.values.len().checked_div(self.rows).unwrap_or(0).max(1);
         let column = || self.values.iter().skip(index).step_by(width).copied();
         let mut bins = [0; ROWS];

@@ -10,6 +10,9 @@ use crate::expose::query::segment;
 use crate::expose::view::{AlertView, AlertsPage, MuteView};
 use crate::time::{Length, Timestamp};
 
+/// Series that stand at the top of a page, so that what is below them is not far away.
+const SUBJECTS_MAX: usize = 6;
+
 /// How long a mute can be made to last, by the form.
 pub(super) const MUTE_LENGTHS: [(&str, &str); 5] = [
     ("1h", "1 hour"),
@@ -31,9 +34,9 @@ pub(super) fn list(alerts: &[AlertView<'_>], now: Timestamp) -> Markup {
     }
 }
 
-/// Alerts, those of one series as one: the worst of them in full, the others named. At most `max`
-/// series.
-pub(super) fn by_series(alerts: &[AlertView<'_>], max: usize, now: Timestamp) -> Markup {
+/// Alerts at the top of a page, those of one series as one: the worst of them in full, the others
+/// named; and a link to `all` of them.
+pub(super) fn by_series(alerts: &[AlertView<'_>], now: Timestamp, all: &Markup) -> Markup {
     fn subject<'a>(alert: &AlertView<'a>) -> [&'a str; 3] {
         [alert.model, alert.version, alert.series]
     }
@@ -51,15 +54,16 @@ pub(super) fn by_series(alerts: &[AlertView<'_>], max: usize, now: Timestamp) ->
     }
     html! {
         ul.alerts {
-            @for group in groups.iter().take(max) {
+            @for group in groups.iter().take(SUBJECTS_MAX) {
                 @if let Some((first, others)) = group.split_first() {
                     li { (item(first, now)) (also(others)) }
                 }
             }
         }
-        @if groups.len() > max {
-            p.quiet { "and " (groups.len() - max) " more series" }
+        @if groups.len() > SUBJECTS_MAX {
+            p.quiet { "and " (groups.len() - SUBJECTS_MAX) " more series" }
         }
+        p { (all) }
     }
 }
 

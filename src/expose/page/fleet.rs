@@ -10,9 +10,6 @@ use crate::board::Board;
 use crate::expose::problem::Problem;
 use crate::expose::view::{self, AlertsAsked, ModelView, ModelsPage};
 
-/// Series whose alerts are told of on the first page.
-const SUBJECTS_MAX: usize = 6;
-
 /// Alerts that are looked at for it.
 const ALERTS_MAX: usize = 200;
 
@@ -32,8 +29,9 @@ pub(super) fn page(board: &Board, models: &ModelsPage<'_>) -> Result<Markup, Pro
         @if !alerts.alerts.is_empty() {
             section aria-labelledby="firing" {
                 h2 #firing { "Firing now" }
-                (super::alerts::by_series(&alerts.alerts, SUBJECTS_MAX, board.log_time))
-                p { a href="/alerts" { "All " (board.firing.len()) " alerts" } }
+                (super::alerts::by_series(&alerts.alerts, board.log_time, &html! {
+                    a href="/alerts" { "All " (board.firing.len()) " alerts" }
+                }))
             }
         }
         section aria-labelledby="versions" {

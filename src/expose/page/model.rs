@@ -44,7 +44,11 @@ pub(super) fn page(shown: &Shown<'_>) -> Markup {
         @if !shown.alerts.is_empty() {
             section aria-labelledby="alerts" {
                 h2 #alerts { "Firing now" }
-                (super::alerts::by_series(shown.alerts, shown.alerts.len(), shown.now))
+                (super::alerts::by_series(shown.alerts, shown.now, &html! {
+                    a href=(format!("/alerts?model={}", segment(model.model))) {
+                        "All alerts of " (model.model)
+                    }
+                }))
             }
         }
         section aria-labelledby="series" {
@@ -190,7 +194,7 @@ fn row(series: &SeriesView<'_>) -> Markup {
     html! {
         tr {
             th scope="row" {
-                a href=(path) { code { (one.series) } }
+                a href=(path) { code { (text::breakable(one.series)) } }
                 span.sub { (one.role) ", " (one.kind) }
             }
             td.draw { (chart::small(&Shape::of(series, chart::SMALL), one.series)) }

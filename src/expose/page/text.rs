@@ -179,6 +179,13 @@ pub(super) fn sentence(text: &str) -> Markup {
     }
 }
 
+/// A name that breaks behind its underscores, dots and hyphens where it must, and not within words.
+pub(super) fn breakable(name: &str) -> Markup {
+    html! {
+        @for part in name.split_inclusive(['_', '.', '-']) { (part) wbr; }
+    }
+}
+
 /// A text of at most so many characters.
 pub(super) fn shortened(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
@@ -192,6 +199,12 @@ pub(super) fn shortened(text: &str, max: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_break_between_their_words() {
+        let name = breakable("a_b<c.d").into_string();
+        assert_eq!(name, "a_<wbr>b&lt;c.<wbr>d<wbr>");
+    }
 
     #[test]
     fn numbers_are_as_short_as_they_are_true() {

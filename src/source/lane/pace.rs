@@ -8,6 +8,7 @@
 //! ```
 
 use super::Lane;
+use crate::tally::ROWS_MAX;
 
 /// How often a lane with nothing to say appends that it is at the end, so that time passes.
 const AT_END_INTERVAL_MS: u64 = 60_000;
@@ -23,8 +24,8 @@ const INPUT_SHARE: usize = 10;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::source) struct Pace {
     pub(in crate::source) flush_ms: u64,
-    /// Counters of one lane; at the bound its delta is finished early.
-    pub(in crate::source) counters_max: usize,
+    /// Bytes of the counts of one lane; at the bound its delta is finished early.
+    pub(in crate::source) bytes_max: usize,
 }
 
 impl Lane {
@@ -51,7 +52,9 @@ impl Lane {
 
     /// Whether the tally is as large as a delta may be.
     pub(in crate::source) fn is_over(&self, pace: Pace) -> bool {
-        self.tally.size() >= pace.counters_max || self.tally.records() >= self.bound.get()
+        self.tally.bytes() >= pace.bytes_max
+            || self.tally.records() >= self.bound.get()
+            || self.tally.rows() >= ROWS_MAX / 2
     }
 
     /// Whether nothing more may be counted now, since what is counted cannot be finished.

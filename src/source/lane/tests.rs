@@ -7,7 +7,7 @@ use crate::tally::Layouts;
 
 const PACE: Pace = Pace {
     flush_ms: 5_000,
-    counters_max: 1_000,
+    bytes_max: 8_000,
 };
 const HEAD: i64 = 44;
 
@@ -131,7 +131,7 @@ fn a_delta_is_due_by_time_or_by_size() {
         "but not later than otherwise"
     );
     let small = Pace {
-        counters_max: 0,
+        bytes_max: 0,
         ..PACE
     };
     assert!(lane.wants_seal(small, 10_000), "as large as it may be");
@@ -160,7 +160,7 @@ fn at_the_end_little_waits_longer_than_much() {
 #[test]
 fn a_lane_that_is_full_and_cannot_finish_a_delta_is_blocked() {
     let full = Pace {
-        counters_max: 0,
+        bytes_max: 0,
         ..PACE
     };
     let mut lane = lane();
