@@ -102,8 +102,13 @@ impl Daemon {
         Ok(answer.split_once("\r\n\r\n").ok_or("no body")?.1.to_owned())
     }
 
+    /// CPU seconds so far.
+    pub fn cpu(&self) -> Outcome<f64> {
+        cpu(&self.process.id().to_string())
+    }
+
     /// Rows counted so far, from `/api/v1/status`.
-    fn rows(&self) -> Outcome<u64> {
+    pub fn rows(&self) -> Outcome<u64> {
         let body = self.get("/api/v1/status")?;
         let start = body.find('{').ok_or("no JSON")?;
         let end = body.rfind('}').ok_or("no JSON")?;
@@ -131,7 +136,7 @@ pub fn begin(kafka: &Kafka, (case, references): (&Case, &Path)) -> Outcome<f64> 
     kafka.create(topic)?;
     let mut daemon = Daemon::start(kafka, topic, (case.workers, references), EMBEDDED)?;
     daemon.wait_for_references(case.shape.models)?;
-    let cpu = cpu(&daemon.process.id().to_string())?;
+    let cpu = daemon.cpu()?;
     kafka.forget(topic)?;
     Ok(cpu)
 }
@@ -146,11 +151,10 @@ pub fn serve(
 ) -> Outcome<Figure> {
     let mut daemon = Daemon::start(kafka, topic, (case.workers, references), EMBEDDED)?;
     let wall = daemon.wait(events)?;
-    let pid = daemon.process.id().to_string();
     Ok(Figure {
         events,
         wall,
-        cpu: cpu(&pid)?,
-        peak_kib: peak(&pid)?,
+        cpu: daemon.cpu()?,
+        peak_kib: peak(&daemon.process.id().to_string())?,
     })
 }

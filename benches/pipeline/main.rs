@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo bench --bench pipeline -- [--events 4000000] [--rounds 3] [--only "20 features"]
-//! cargo bench --bench pipeline -- --state      # instead: what the state log takes
+//! cargo bench --bench pipeline -- --state      # instead: live, at some rates; see `state`
 //! ```
 //!
 //! CPU is of the whole client process, from `/proc`, and that of driftd includes its state log and

@@ -1,4 +1,7 @@
-//! What the state log and the snapshots take, and how long a start without anything local does.
+//! What driftd costs at how many events a second, live: CPU, how long an event takes until it is
+//! counted, what the state log and the snapshots take, and a start without anything local.
+//!
+//! An event counts as sent when it is due, and as counted when `/api/v1/status` has as many rows.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,16 +10,19 @@ use crate::daemon::Daemon;
 use crate::kafka::Kafka;
 use crate::{Outcome, SHAPE, events};
 
-const RATES: [u64; 3] = [10, 1_000, 10_000];
+const RATES: [u64; 5] = [10, 1_000, 10_000, 50_000, 200_000];
 
 /// Long enough for some flushes, and for three snapshots.
 const SECONDS: u64 = 60;
 
+/// How often it is looked at what is counted.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Prints a line for each rate.
 pub fn measure(kafka: &Kafka) -> Outcome<()> {
     println!(
-        "| events/s | input B/s | state log B/s | share | snapshots kB | a cold start s |\n\
-         |---|---|---|---|---|---|"
+        "| events/s | driftd CPU | us per event | counted after s: half, 99 % | input B/s | \
+         state log B/s | share | snapshots kB | a cold start s |\n|---|---|---|---|---|---|---|---|---|"
     );
     let references = events::references(SHAPE)?;
     for rate in RATES {
@@ -26,8 +32,9 @@ pub fn measure(kafka: &Kafka) -> Outcome<()> {
         let start = || Daemon::start(kafka, &topic, (2, references.path()), &state);
         let mut daemon = start()?;
         daemon.wait(0)?;
-        let bytes = kafka.produce(&topic, (rate, SECONDS), SHAPE)?;
-        daemon.wait(rate * SECONDS)?;
+        let before = daemon.cpu()?;
+        let (bytes, delays) = live(kafka, &topic, rate, &daemon)?;
+        let cpu = daemon.cpu()? - before;
         std::thread::sleep(Duration::from_secs(16));
         drop(daemon);
         let log = size(kafka.dir(), &format!("log-{rate}.state-"))?;
@@ -37,7 +44,11 @@ pub fn measure(kafka: &Kafka) -> Outcome<()> {
         cold.wait(rate * SECONDS)?;
         let ready = begun.elapsed();
         println!(
-            "| {rate} | {} | {} | {:.1} % | {} | {:.1} |",
+            "| {rate} | {:.1} % | {:.1} | {:.1}, {:.1} | {} | {} | {:.1} % | {} | {:.1} |",
+            100.0 * cpu / SECONDS as f64,
+            1e6 * cpu / (rate * SECONDS) as f64,
+            delays[delays.len() / 2],
+            delays[delays.len() * 99 / 100],
             bytes / SECONDS,
             log / SECONDS,
             100.0 * log as f64 / bytes as f64,
@@ -48,6 +59,35 @@ pub fn measure(kafka: &Kafka) -> Outcome<()> {
         kafka.forget(&topic)?;
     }
     Ok(())
+}
+
+/// Sends events and looks on until all are counted: the bytes of all values, and after how many
+/// seconds events were counted, ascending.
+fn live(kafka: &Kafka, topic: &str, rate: u64, daemon: &Daemon) -> Outcome<(u64, Vec<f64>)> {
+    let events = rate * SECONDS;
+    let begun = Instant::now();
+    let (bytes, counted) = std::thread::scope(|scope| -> Outcome<_> {
+        let load = scope.spawn(|| kafka.produce(topic, (rate, SECONDS), SHAPE));
+        let (mut rows, mut counted) = (0, Vec::new());
+        while rows < events {
+            std::thread::sleep(LOOK);
+            rows = daemon.rows()?;
+            counted.push((begun.elapsed().as_secs_f64(), rows));
+        }
+        let bytes = load.join().map_err(|_panic| "the load ended early")??;
+        Ok((bytes, counted))
+    })?;
+    let step = usize::try_from((events / 10_000).max(1))?;
+    let mut delays: Vec<f64> = (0..events)
+        .step_by(step)
+        .filter_map(|event| {
+            let found = counted.partition_point(|(_, rows)| *rows <= event);
+            let (at, _) = counted.get(found)?;
+            Some((at - event as f64 / rate as f64).max(0.0))
+        })
+        .collect();
+    delays.sort_by(f64::total_cmp);
+    Ok((bytes, delays))
 }
 
 /// The bytes of the segments of the partitions whose directories begin so.

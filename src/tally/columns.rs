@@ -143,8 +143,8 @@ impl Tally {
 }
 
 impl Block {
-    /// Counts a series in some rows, and returns how many values are of a loose one; `None` where it
-    /// is a loose one too many.
+    /// Counts a series in some rows, and returns how many values are of a loose one; `None` where
+    /// it is a loose one too many.
     fn count_values(
         &mut self,
         route: &Route,

@@ -1,21 +1,8 @@
-//! What decoding costs for each event, beside building a `serde_json::Value` of the same bytes.
-//!
-//! The events are like those of the flights: 20 features of which 4 are strings and 8 whole
-//! numbers, about 453 bytes. Whoever wants ns for each event divides by [`EVENTS`].
-
-use std::hint::black_box;
-use std::time::Duration;
-
-use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use driftd::decode::{Decoder, FieldPaths, Limits, Plan, Record};
-use driftd::time::Timestamp;
-
-/// Events in one iteration: more than the first-level cache holds.
-const EVENTS: usize = 1_000;
+//! Made-up events like those of the flights: 20 features of which 4 are strings and 8 whole
+//! numbers, about 453 bytes; and others of other shapes.
 
 /// Random numbers that are the same in each run (Steele, Lea, Flood 2014, "splitmix64").
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -106,13 +93,13 @@ fn event(random: &mut Random, model: &str, features: &[(&str, String)]) -> Strin
     )
 }
 
-fn flights(random: &mut Random) -> String {
+pub(crate) fn flights(random: &mut Random) -> String {
     let features = features(random);
     event(random, "flight-delay", &features)
 }
 
 /// The same with the features in any order.
-fn shuffled(random: &mut Random) -> String {
+pub(crate) fn shuffled(random: &mut Random) -> String {
     let mut features = features(random);
     for left in (1..features.len()).rev() {
         let other = usize::try_from(random.whole(0, left as u64 + 1)).unwrap_or(0);
@@ -122,7 +109,7 @@ fn shuffled(random: &mut Random) -> String {
 }
 
 /// One of a thousand models, each with feature names of its own.
-fn thousand_models(random: &mut Random) -> String {
+pub(crate) fn thousand_models(random: &mut Random) -> String {
     let model = random.whole(0, 1_000);
     let features: Vec<_> = features(random)
         .into_iter()
@@ -136,7 +123,7 @@ fn thousand_models(random: &mut Random) -> String {
 }
 
 /// A hundred features that use all digits of an f64.
-fn long_numbers(random: &mut Random) -> String {
+pub(crate) fn long_numbers(random: &mut Random) -> String {
     let names: Vec<_> = (0..100).map(|index| format!("feature_{index}")).collect();
     #[expect(clippy::cast_precision_loss, reason = "any f64 will do")]
     let mut number = || (random.next() as f64 / u64::MAX as f64).to_string();
@@ -145,77 +132,8 @@ fn long_numbers(random: &mut Random) -> String {
 }
 
 /// As Python's `json.dumps` writes it by default, with a space after commas and colons.
-fn spaced(random: &mut Random) -> String {
+pub(crate) fn spaced(random: &mut Random) -> String {
     flights(random)
         .replace("\":", "\": ")
         .replace(",\"", ", \"")
 }
-
-/// Measures `decode`, which says whether an event was good: one that is rejected costs less.
-fn measure(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    name: &str,
-    events: &[String],
-    mut decode: impl FnMut(&[u8]) -> bool,
-) {
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            for event in events {
-                assert!(decode(black_box(event.as_bytes())), "{event}");
-            }
-        });
-    });
-}
-
-/// A name, and how to make an event.
-type Kind = (&'static str, fn(&mut Random) -> String);
-
-fn decode(criterion: &mut Criterion) {
-    let kinds: [Kind; 5] = [
-        ("flights", flights),
-        ("spaced", spaced),
-        ("shuffled", shuffled),
-        ("thousand_models", thousand_models),
-        ("long_numbers", long_numbers),
-    ];
-    for (kind, make) in kinds {
-        let mut random = Random(2013);
-        let events: Vec<String> = (0..EVENTS).map(|_event| make(&mut random)).collect();
-        let bytes: usize = events.iter().map(String::len).sum();
-        let mut group = criterion.benchmark_group(format!("{kind}_{}_bytes", bytes / EVENTS));
-        group.throughput(Throughput::ElementsAndBytes {
-            elements: EVENTS as u64,
-            bytes: bytes as u64,
-        });
-        let Ok(plan) = Plan::new(&FieldPaths::default()) else {
-            return;
-        };
-        let mut decoder = Decoder::new(plan, Limits::default());
-        let timestamp = Some(Timestamp::from_millis(1_363_046_400_000));
-        measure(&mut group, "driftd", &events, |event| {
-            let record = Record {
-                value: Some(event),
-                timestamp,
-            };
-            decoder
-                .decode(record, |_, row| {
-                    black_box(row);
-                })
-                .is_ok()
-        });
-        measure(&mut group, "serde_json_value", &events, |event| {
-            black_box(serde_json::from_slice::<serde_json::Value>(event)).is_ok()
-        });
-        group.finish();
-    }
-}
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .sample_size(20);
-    targets = decode
-}
-criterion_main!(benches);

@@ -1,0 +1,85 @@
+//! Rows to counts, and counts to what is known.
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput};
+use driftd::decode::Record as Event;
+use driftd::key::{ModelKey, Name};
+use driftd::statelog::record::Record;
+use driftd::tally::{Tally, series_of};
+
+use crate::EVENTS;
+use crate::scene::{self, Scene, decoder};
+
+/// See the header of the bench.
+pub(crate) fn tally(criterion: &mut Criterion) {
+    let (reference, events) = (scene::reference(), scene::events(EVENTS));
+    let scene = Scene::new(&reference, 1);
+    let mut group = criterion.benchmark_group("tally");
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    let (mut decoder, mut router) = (decoder(), scene.router());
+    group.bench_function("driftd", |bencher| {
+        let mut tally = Tally::default();
+        bencher.iter(|| scene::count(&mut decoder, &mut router, &mut tally, &events));
+    });
+    let name = |text| Name::new(text).expect("a name");
+    let key = ModelKey::new(name("flight-delay"), name("1"));
+    let layout = router.layout_of(&key).expect("a layout").clone();
+    let mut cells = vec![0_u64; layout.cells()];
+    group.bench_function("cell_of_each_value", |bencher| {
+        bencher.iter(|| {
+            for event in &events {
+                let record = Event {
+                    value: Some(event.as_bytes()),
+                    timestamp: None,
+                };
+                let counted = decoder.decode(record, |names, row| {
+                    for (slot, value) in row.values {
+                        let series = names.get(*slot).and_then(|name| series_of(&layout, name));
+                        if let Some(at) = series {
+                            let cell = layout.series()[at].cell_of(*value);
+                            cells[layout.offset(at) + cell] += 1;
+                        }
+                    }
+                });
+                assert_eq!(counted, Ok(1));
+            }
+        });
+    });
+    black_box(cells);
+    group.finish();
+}
+
+/// See the header of the bench.
+pub(crate) fn fold(criterion: &mut Criterion) {
+    let (reference, events) = (scene::reference(), scene::events(EVENTS));
+    let mut scene = Scene::new(&reference, 1);
+    // what is folded again and again is behind a first delta, which made the panes
+    let first = scene.delta(&events);
+    let delta = scene.delta(&events);
+    scene.append(Record::Delta(Box::new(first)));
+    let panes = &delta.models[0].panes;
+    let filled: usize = panes.iter().map(|pane| pane.cells.len()).sum();
+    let mut group = criterion.benchmark_group(format!("fold_{filled}_cells"));
+    group.throughput(Throughput::Elements(filled as u64));
+    group.bench_function("driftd", |bencher| {
+        let scene = || (scene.clone(), Record::Delta(Box::new(delta.clone())));
+        let fold = |(mut scene, record): (Scene, Record)| {
+            scene.append(record);
+            scene
+        };
+        bencher.iter_batched(scene, fold, BatchSize::LargeInput);
+    });
+    let last = panes.iter().flat_map(|pane| &pane.cells);
+    let last = last.map(|(cell, _)| *cell as usize).max().unwrap_or(0);
+    let mut cells = vec![0_u64; last + 1];
+    group.bench_function("one_array", |bencher| {
+        bencher.iter(|| {
+            for (cell, count) in panes.iter().flat_map(|pane| &pane.cells) {
+                cells[*cell as usize] += count;
+            }
+        });
+    });
+    black_box(cells);
+    group.finish();
+}

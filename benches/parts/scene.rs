@@ -1,0 +1,191 @@
+//! A model version with a reference, what is counted of it, and the engine that has folded that.
+
+use std::sync::Arc;
+
+use driftd::board::Board;
+use driftd::decode::{Decoder, FieldPaths, Limits, Plan, Record as Event};
+use driftd::delta::Delta;
+use driftd::engine::{Engine, Input, Output};
+use driftd::fold;
+use driftd::key::{ChainKey, ModelKey, Name};
+use driftd::reference::build::{BuildRequest, Quiet, build};
+use driftd::reference::{Reference, ReferenceRole, artifact};
+use driftd::statelog::record::{Alerting, Configuration, Record};
+use driftd::tally::{Layouts, Range, Router, Seen, Tally};
+use driftd::time::{Length, Timestamp};
+
+use crate::events::{Random, flights};
+
+pub(crate) const PANE: Length = Length::MINUTE.times(5);
+
+/// When records are appended, after all of their events: 2013-03-12T12:00:00Z.
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_363_089_600_000)
+}
+
+/// A decoder of events in the shape that needs no configuration.
+pub(crate) fn decoder() -> Decoder {
+    let plan = Plan::new(&FieldPaths::default()).expect("the default shape");
+    Decoder::new(plan, Limits::default())
+}
+
+/// Events of the flights, always the same.
+pub(crate) fn events(count: usize) -> Vec<String> {
+    let mut random = Random(2013);
+    (0..count).map(|_event| flights(&mut random)).collect()
+}
+
+/// A reference of such events.
+pub(crate) fn reference() -> Reference {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("training.jsonl");
+    std::fs::write(&path, events(20_000).join("\n")).expect("a file");
+    let name = |text| Name::new(text).expect("a name");
+    let request = BuildRequest::new(name("flight-delay"), name("1"), ReferenceRole::Training);
+    let request = BuildRequest {
+        inputs: vec![path],
+        ..request
+    };
+    build(&request, &Quiet).expect("a reference")
+}
+
+/// An engine, and the log that feeds it.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    pub(crate) engine: Engine,
+    head: i64,
+}
+
+impl Scene {
+    /// So many model versions with this reference.
+    pub(crate) fn new(reference: &Reference, models: usize) -> Self {
+        let engine = Engine::new(Configuration {
+            windows: [1, 6, 24].map(|hours| Length::HOUR.times(hours)).to_vec(),
+            keep: Some(Length::DAY.times(14)),
+            lateness: Length::MINUTE,
+            wait_max: Length::DAY,
+            silent_after: Length::DAY.times(365),
+            models_max: models as u64,
+            models_allow: Vec::new(),
+            loose_series_max: 1,
+            state_bytes_max: u64::MAX,
+            learn_rows: 0,
+            alerts: Alerting::default(),
+        });
+        let mut scene = Self { engine, head: 0 };
+        for at in 0..models {
+            scene.append(Record::Activate {
+                key: key(at),
+                artifact: artifact::to_bytes(&reference.without_blocks()),
+                natural: Vec::new(),
+            });
+        }
+        scene.append(Record::Genesis {
+            chain: chain(),
+            start: 0,
+        });
+        scene
+    }
+
+    pub(crate) fn append(&mut self, record: Record) {
+        let input = fold::Input {
+            position: self.engine.fold().position,
+            append_time: now(),
+            digest: [0; 32],
+            record,
+        };
+        let taken = self.engine.handle(Input::Record(input), &mut Vec::new());
+        taken.expect("a record that fits");
+    }
+
+    /// A router over what is in force.
+    pub(crate) fn router(&self) -> Router {
+        let layouts: Layouts = self.engine.fold().layouts();
+        Router::new(Arc::new(layouts), PANE, Length::MINUTE)
+    }
+
+    /// The delta of these events, those of one model made to be of all of them.
+    pub(crate) fn delta(&mut self, events: &[String]) -> Delta {
+        let (mut decoder, mut router) = (decoder(), self.router());
+        let mut tally = Tally::default();
+        count(&mut decoder, &mut router, &mut tally, events);
+        let (from, to) = (self.head, self.head + events.len() as i64);
+        self.head = to;
+        let range = Range {
+            chain: chain(),
+            from,
+            to,
+            writer: 1,
+            attempt: 1,
+        };
+        let mut delta = tally.take(&router, range, true);
+        let own = delta.models.pop().expect("one model");
+        let models = self.engine.fold().layouts();
+        delta.models = (0..models.of.len())
+            .map(|at| {
+                let mut other = own.clone();
+                (other.key, other.layout) = (key(at), models.of[&key(at)].0);
+                other
+            })
+            .collect();
+        delta
+    }
+
+    pub(crate) fn board(&mut self) -> Arc<Board> {
+        let mut outputs = Vec::new();
+        for input in [Input::End, Input::Publish] {
+            self.engine.handle(input, &mut outputs).expect("no record");
+        }
+        let board = outputs.into_iter().find_map(|output| match output {
+            Output::Board(board) => Some(board),
+            _ => None,
+        });
+        board.expect("what was asked for")
+    }
+}
+
+/// Decodes and counts events as a lane does.
+pub(crate) fn count(
+    decoder: &mut Decoder,
+    router: &mut Router,
+    tally: &mut Tally,
+    events: &[String],
+) {
+    for (offset, event) in (0..).zip(events) {
+        let value = event.as_bytes();
+        let timestamp = Some(now());
+        let record = Event {
+            value: Some(value),
+            timestamp,
+        };
+        let outcome = decoder.decode(record, |names, row| {
+            tally.add(router, names, row, timestamp);
+        });
+        let seen = Seen {
+            offset,
+            timestamp,
+            value,
+        };
+        tally.record(seen, outcome, PANE);
+    }
+}
+
+/// The first model is the one of the events.
+fn key(at: usize) -> ModelKey {
+    let model = match at {
+        0 => "flight-delay".to_owned(),
+        _ => format!("flight-delay-{at}"),
+    };
+    let name = |text: &str| Name::new(text).expect("a name");
+    ModelKey::new(name(&model), name("1"))
+}
+
+fn chain() -> ChainKey {
+    ChainKey {
+        shard: 0,
+        cluster: Arc::from("bench"),
+        topic: Arc::from("events"),
+        incarnation: 0,
+        partition: 0,
+    }
+}
