@@ -52,23 +52,21 @@ pub(crate) fn tally(criterion: &mut Criterion) {
 
 /// See the header of the bench.
 pub(crate) fn fold(criterion: &mut Criterion) {
-    let (reference, events) = (scene::reference(), scene::events(EVENTS));
+    let (reference, events) = (scene::reference(), scene::events_of_a_minute(EVENTS));
     let mut scene = Scene::new(&reference, 1);
-    // what is folded again and again is behind a first delta, which made the panes
-    let first = scene.delta(&events);
-    let delta = scene.delta(&events);
-    scene.append(Record::Delta(Box::new(first)));
-    let panes = &delta.models[0].panes;
+    let mut delta = scene.delta(&events);
+    let panes = delta.models[0].panes.clone();
     let filled: usize = panes.iter().map(|pane| pane.cells.len()).sum();
     let mut group = criterion.benchmark_group(format!("fold_{filled}_cells"));
     group.throughput(Throughput::Elements(filled as u64));
     group.bench_function("driftd", |bencher| {
-        let scene = || (scene.clone(), Record::Delta(Box::new(delta.clone())));
-        let fold = |(mut scene, record): (Scene, Record)| {
-            scene.append(record);
-            scene
+        let next = || {
+            let this = delta.clone();
+            let events = delta.to - delta.from;
+            (delta.from, delta.to) = (delta.to, delta.to + events);
+            Record::Delta(Box::new(this))
         };
-        bencher.iter_batched(scene, fold, BatchSize::LargeInput);
+        bencher.iter_batched(next, |record| scene.append(record), BatchSize::SmallInput);
     });
     let last = panes.iter().flat_map(|pane| &pane.cells);
     let last = last.map(|(cell, _)| *cell as usize).max().unwrap_or(0);

@@ -35,6 +35,17 @@ pub(crate) fn events(count: usize) -> Vec<String> {
     (0..count).map(|_event| flights(&mut random)).collect()
 }
 
+/// The same within a minute, so that they are in one pane.
+pub(crate) fn events_of_a_minute(count: usize) -> Vec<String> {
+    let mut events = events(count);
+    for event in &mut events {
+        let day = event.find("2013-03-").expect("a time");
+        let minute = "2013-03-12T10:02";
+        event.replace_range(day..day + minute.len(), minute);
+    }
+    events
+}
+
 /// A reference of such events.
 pub(crate) fn reference() -> Reference {
     let dir = tempfile::tempdir().expect("a directory");
@@ -50,7 +61,6 @@ pub(crate) fn reference() -> Reference {
 }
 
 /// An engine, and the log that feeds it.
-#[derive(Clone)]
 pub(crate) struct Scene {
     pub(crate) engine: Engine,
     head: i64,
