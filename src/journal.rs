@@ -40,6 +40,6 @@ pub mod writer;
 pub(crate) mod fixture;
 
 pub use self::entry::{Chain, Draft, ENTRY_BYTES_MAX, Entry, Line};
-pub use self::event::{Alert, Event, SchemaChange};
+pub use self::event::{Alert, Deliveries, Event, SchemaChange};
 pub use self::text::{Names, Text};
 pub use self::writer::{Journal, JournalError, Page, Standing, Writer};

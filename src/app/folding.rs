@@ -282,6 +282,7 @@ impl Thread {
             Effect::Anchor(_)
             | Effect::Command(_)
             | Effect::Configured
+            | Effect::Delivered(_)
             | Effect::GivenUp(_)
             | Effect::Layouts => {}
         }

@@ -15,7 +15,7 @@ use crate::alert::episode::{Alert, Change};
 use crate::alert::{Test, schema};
 use crate::fold::{Effect, Fold};
 use crate::journal::entry::DRIFTD;
-use crate::journal::{self, Chain, Draft, Entry, Event, SchemaChange, Text};
+use crate::journal::{self, Chain, Deliveries, Draft, Entry, Event, SchemaChange, Text};
 use crate::key::{ModelKey, Shard};
 use crate::layout::Digest;
 use crate::statelog::record::{
@@ -146,6 +146,11 @@ impl Scribe {
                 let summary = Text::new(&summary(&fold.config));
                 Event::Configured { summary }
             }
+            Effect::Delivered(told) => Event::WebhookDelivered(Deliveries {
+                webhook: Text::new(&told.webhook),
+                events: told.delivered,
+                entry: told.to,
+            }),
             Effect::GivenUp(told) => Event::WebhookGaveUp {
                 webhook: Text::new(&told.webhook),
                 events: told.given_up,

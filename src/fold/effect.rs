@@ -59,6 +59,8 @@ pub enum Effect {
     },
     /// An operator asked for this. What the fold itself does of it follows.
     Command(Command),
+    /// The receiver of a webhook took events.
+    Delivered(Delivered),
     /// A webhook gave up events.
     GivenUp(Delivered),
     /// This anchor should be in the log.
@@ -78,6 +80,7 @@ impl Effect {
             | Self::Fate { .. }
             | Self::Layouts
             | Self::Configured
+            | Self::Delivered(_)
             | Self::GivenUp(_)
             | Self::Anchor(_) => None,
         }

@@ -51,6 +51,9 @@ impl Fold {
             at: self.log_time,
         };
         marks.insert(told.webhook.as_str().into(), mark);
+        if told.delivered > 0 {
+            effects.push(Effect::Delivered(told.clone()));
+        }
         if told.given_up > 0 {
             effects.push(Effect::GivenUp(told));
         }
@@ -100,6 +103,12 @@ mod tests {
         append(&mut log, 5, told("b", None, 22, (0, 0)));
         assert_eq!(mark(&log, "a"), Some((22, 4, 1)));
         assert_eq!(mark(&log, "b"), Some((22, 0, 0)));
+        let told = |kind: &str| {
+            let lines = log.journal.iter().map(|entry| &entry.line.json);
+            lines.filter(|line| line.contains(kind)).count()
+        };
+        // each move once, and nothing where nothing was taken
+        assert_eq!((told("webhook_delivered"), told("webhook_gave_up")), (2, 1));
     }
 
     #[test]

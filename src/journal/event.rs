@@ -82,6 +82,8 @@ pub enum Event {
     },
     /// A version of a model has other series than the one before.
     SchemaChanged(Box<SchemaChange>),
+    /// A webhook's receiver took some events.
+    WebhookDelivered(Deliveries),
     /// A webhook's receiver never took some events.
     WebhookGaveUp {
         /// The webhook.
@@ -139,9 +141,20 @@ pub struct SchemaChange {
     pub retyped: Names,
 }
 
+/// What a webhook's receiver took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deliveries {
+    /// The webhook.
+    pub webhook: Text,
+    /// How many events.
+    pub events: u64,
+    /// The last entry that is done with.
+    pub entry: u64,
+}
+
 impl Event {
     /// The names of all kinds.
-    pub const KINDS: [&str; 12] = [
+    pub const KINDS: [&str; 13] = [
         "alert_firing",
         "alert_escalated",
         "alert_resolved",
@@ -153,6 +166,7 @@ impl Event {
         "unmuted",
         "baseline_accepted",
         "schema_changed",
+        "webhook_delivered",
         "webhook_gave_up",
     ];
 
@@ -170,6 +184,7 @@ impl Event {
             Self::Unmuted { .. } => "unmuted",
             Self::BaselineAccepted { .. } => "baseline_accepted",
             Self::SchemaChanged(_) => "schema_changed",
+            Self::WebhookDelivered(_) => "webhook_delivered",
             Self::WebhookGaveUp { .. } => "webhook_gave_up",
         }
     }
@@ -231,6 +246,7 @@ impl Event {
                 json.shown("to", to);
             }
             Self::SchemaChanged(change) => change.write(json),
+            Self::WebhookDelivered(deliveries) => deliveries.write(json),
             Self::WebhookGaveUp {
                 webhook,
                 events,
@@ -241,6 +257,14 @@ impl Event {
                 json.maybe("cause", cause.as_ref());
             }
         }
+    }
+}
+
+impl Deliveries {
+    fn write(&self, json: &mut Json) {
+        json.put("webhook", self.webhook.as_str());
+        json.put("events", self.events);
+        json.put("entry", self.entry);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Entries of each kind, and chains of them.
 
 use super::{Alert, Chain, Draft, Event, Line};
-use crate::journal::event::SchemaChange;
+use crate::journal::event::{Deliveries, SchemaChange};
 use crate::key::{ModelKey, Name};
 use crate::layout::Digest;
 use crate::time::{Length, Timestamp};
@@ -89,6 +89,11 @@ pub(crate) fn events() -> Vec<Event> {
             removed: ["x"; 52].into_iter().collect(),
             retyped: [""; 0].into_iter().collect(),
         })),
+        Event::WebhookDelivered(Deliveries {
+            webhook: "retrain".into(),
+            events: 3,
+            entry: 21,
+        }),
         Event::WebhookGaveUp {
             webhook: "retrain".into(),
             events: 2,

@@ -68,6 +68,7 @@ fn no_alert_is_missed_through_kill_9_and_a_receiver_that_is_down() {
         (delivered == told.len() as u64).then_some(told)
     });
     assert!(expected.len() > 5, "{expected:#?}");
+    assert_eq!(delivered(&second), expected.len() as u64, "in the journal");
     let taken = receiver.taken();
     let events = without_repetitions(&taken);
     // what was taken and not told to the log when a daemon was killed comes again, and no more
@@ -101,6 +102,16 @@ fn without_repetitions(taken: &[Value]) -> Vec<&Value> {
         }
     }
     first
+}
+
+/// How many events the journal says were taken.
+fn delivered(driftd: &Driftd) -> u64 {
+    let page = driftd.json("/api/v1/journal?limit=10000");
+    let entries = page["journal"].as_array().expect("entries are a list");
+    let told = entries
+        .iter()
+        .filter(|entry| entry["kind"] == "webhook_delivered");
+    told.filter_map(|entry| entry["events"].as_u64()).sum()
 }
 
 /// The entries of the journal that a webhook hears of by default.

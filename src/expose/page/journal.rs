@@ -103,15 +103,22 @@ fn said(entry: &EntryView) -> Markup {
                 (names("added", &entry.added)) (names("removed", &entry.removed))
                 (names("of another type", &entry.retyped))
             }
+            "webhook_delivered" => {
+                "Webhook " (part(&entry.webhook)) " delivered " (events(entry.events))
+                " of the entries up to " (entry.entry)
+            }
             "webhook_gave_up" => {
-                "Webhook " (part(&entry.webhook)) " gave up " (entry.events)
-                @if entry.events == 1 { " event" } @else { " events" }
+                "Webhook " (part(&entry.webhook)) " gave up " (events(entry.events))
                 @if let Some(cause) = &entry.cause { ": " (cause) }
             }
             "" => { "This entry cannot be read; the API has it as it is stored." }
             other => { (other) }
         }
     }
+}
+
+fn events(count: u64) -> Markup {
+    html! { (count) @if count == 1 { " event" } @else { " events" } }
 }
 
 fn version(entry: &EntryView) -> Markup {

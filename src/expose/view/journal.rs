@@ -36,6 +36,7 @@ pub(in crate::expose) struct EntryView {
     pub(in crate::expose) retyped: Vec<String>,
     pub(in crate::expose) webhook: Option<String>,
     pub(in crate::expose) events: u64,
+    pub(in crate::expose) entry: u64,
     pub(in crate::expose) cause: Option<String>,
 }
 
