@@ -22,7 +22,8 @@ const LOOK: Duration = Duration::from_millis(50);
 pub fn measure(kafka: &Kafka) -> Outcome<()> {
     println!(
         "| events/s | driftd CPU | us per event | counted after s: half, 99 % | input B/s | \
-         state log B/s | share | snapshots kB | a cold start s |\n|---|---|---|---|---|---|---|---|---|"
+         state log B/s | share | snapshots kB | a cold start s |\n\
+         |---|---|---|---|---|---|---|---|---|"
     );
     let references = events::references(SHAPE)?;
     for rate in RATES {
