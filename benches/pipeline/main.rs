@@ -9,9 +9,10 @@
 //! CPU is of the whole client process, from `/proc`, and that of driftd includes its state log and
 //! being asked how far it is, but not its start, which is measured apart, over a topic without
 //! events: to take in a reference costs as much as some thousand events. `ratio` is driftd's CPU
-//! over that of consumer and parse together. The rate of driftd counts from when it is ready until all is counted. Of the rounds,
-//! the one with the median CPU of driftd is shown. Kafka is started from `tests/system/kafka` (see
-//! there) on the same machine and stopped again. Compare ratios of one run: machines differ.
+//! over that of consumer and parse together. The rate of driftd counts from when it is ready until
+//! all is counted. Of the rounds, the one with the median CPU of driftd is shown. Kafka is started
+//! from `tests/system/kafka` (see there) on the same machine and stopped again. Compare ratios of
+//! one run: machines differ.
 
 #![expect(
     clippy::print_stdout,
