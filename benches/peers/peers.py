@@ -36,6 +36,8 @@ from measure import HERE, ROOT, SERIES, Fault, Figure, run
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
 DRIFTD = Path(os.environ.get("DRIFTD", TARGET / "release" / "driftd")).resolve()
 PEERS = TARGET / "peers"
+# More than the flights of a month.
+MONTH = 30_000
 # The features, the prediction and the latency.
 VALUES = 22
 INSTALL_S = 900
@@ -165,6 +167,8 @@ def main():
     arguments.add_argument("--rows", type=int, default=1_000_000)
     arguments.add_argument("--rounds", type=int, default=3)
     arguments = arguments.parse_args()
+    if arguments.rows < MONTH:
+        sys.exit(f"--rows: at least {MONTH:,}, or days at the end of the month have none")
     if not DRIFTD.exists():
         sys.exit(f"there is no {DRIFTD}: run `cargo build --release`, or name one with DRIFTD")
     try:
