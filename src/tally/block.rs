@@ -117,10 +117,10 @@ impl Block {
 
     /// Counts what was written down.
     fn settle(&mut self, shape: &Layout) {
+        self.cells.resize(shape.cells(), 0);
         if self.waiting.is_empty() {
             return;
         }
-        self.cells.resize(shape.cells(), 0);
         let counted = shape.series().iter().zip(&mut self.present).enumerate();
         for (index, (series, present)) in counted {
             let own = shape.offset(index)..shape.offset(index + 1);
@@ -163,7 +163,6 @@ impl Block {
     pub(super) fn into_pane(mut self, start: Timestamp, shape: Option<&Layout>) -> PaneDelta {
         if let Some(shape) = shape {
             self.settle(shape);
-            self.cells.resize(shape.cells(), 0);
         }
         for (index, layout) in shape.map_or(&[][..], Layout::series).iter().enumerate() {
             let carried = self.carried_by(layout);

@@ -54,6 +54,7 @@ impl Lane {
     pub(in crate::source) fn is_over(&self, pace: Pace) -> bool {
         self.tally.bytes() >= pace.bytes_max
             || self.tally.records() >= self.bound.get()
+            // a record is counted whole, and may have many
             || self.tally.rows() >= ROWS_MAX / 2
     }
 
