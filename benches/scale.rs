@@ -25,22 +25,25 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, TimestampMillisecondArray};
 use driftd::alert::learn;
-use driftd::board::Board;
 use driftd::config::SurfaceLimits;
 use driftd::delta::{Accounting, Delta, LayoutId, ModelDelta, PaneDelta};
-use driftd::engine::{Engine, Input, Output};
+use driftd::engine::{Engine, Input};
 use driftd::expose::Shared;
-use driftd::fold;
 use driftd::image::{Album, BlockId, Reader};
 use driftd::journal::Chain;
-use driftd::key::{ChainKey, ModelKey, Name, Shard};
+use driftd::key::{ModelKey, Name, Shard};
 use driftd::reference::build::{BuildRequest, Quiet, build};
 use driftd::reference::natural::Offsets;
 use driftd::reference::{Reference, ReferenceRole, artifact};
-use driftd::statelog::record::{Alerting, BaselineChoice, Configuration, Record};
+use driftd::statelog::record::{BaselineChoice, Record};
 use driftd::time::{Length, Timestamp};
 use parquet::arrow::ArrowWriter;
 use tempfile::TempDir;
+
+use crate::log::{Log, chain};
+
+#[path = "shared/log.rs"]
+mod log;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -72,7 +75,7 @@ fn main() -> Outcome<()> {
     let referenced = told("references", all, before)?;
     scene.live(&reference)?;
     let counted = told("panes and hours", all, referenced)?;
-    let bytes = scene.engine.fold().models.values();
+    let bytes = scene.log.engine.fold().models.values();
     let bytes: u64 = bytes.map(|model| model.bytes().total()).sum();
     println!(
         "  of which limits.state_bytes_max sees {:.0} B",
@@ -80,7 +83,7 @@ fn main() -> Outcome<()> {
     );
     timed("a tick of all windows judged", || scene.tick())?;
     let judged = told("judges", all, counted)?;
-    let (board, _) = timed("a board, all windows scored", || scene.board())?;
+    let (board, _) = timed("a board, all windows scored", || scene.log.board())?;
     told("board", all, judged)?;
     println!(
         "  together {:.2} GiB",
@@ -171,27 +174,14 @@ fn request(path: &Path) -> Outcome<BuildRequest> {
 
 /// Model versions and the log that feeds them.
 struct Scene {
-    engine: Engine,
+    log: Log,
     keys: Vec<ModelKey>,
-    now: Timestamp,
     head: i64,
 }
 
 impl Scene {
     fn new(models: usize) -> Self {
-        let config = Configuration {
-            windows: [1, 6, 24].map(|hours| Length::HOUR.times(hours)).to_vec(),
-            keep: None,
-            lateness: Length::MINUTE,
-            wait_max: Length::DAY,
-            silent_after: Length::DAY.times(365),
-            models_max: models as u64,
-            models_allow: Vec::new(),
-            loose_series_max: 1,
-            state_bytes_max: u64::MAX,
-            learn_rows: 0,
-            alerts: Alerting::default(),
-        };
+        let now = Timestamp::from_millis(MONDAY) + Length::DAY.times(7 * 2 * 4);
         let key = |at| {
             Some(ModelKey::new(
                 Name::new(&format!("model-{at:05}")).ok()?,
@@ -199,25 +189,14 @@ impl Scene {
             ))
         };
         Self {
-            engine: Engine::new(config),
+            log: Log::new(models, None, now),
             keys: (0..models).filter_map(key).collect(),
-            now: Timestamp::from_millis(MONDAY) + Length::DAY.times(7 * 2 * 4),
             head: 0,
         }
     }
 
-    fn append(&mut self, record: Record) -> Outcome<()> {
-        let input = fold::Input {
-            position: self.engine.fold().position,
-            append_time: self.now,
-            digest: [0; 32],
-            record,
-        };
-        Ok(self.engine.handle(Input::Record(input), &mut Vec::new())?)
-    }
-
     fn activate(&mut self, reference: &Reference) -> Outcome<()> {
-        let windows = self.engine.fold().config.windows.clone();
+        let windows = self.log.engine.fold().config.windows.clone();
         let utc = |_zone: &str, _from| Some(Offsets::utc());
         let natural = learn::of_reference(reference, &windows, BaselineChoice::Auto, utc);
         let natural = natural
@@ -225,30 +204,31 @@ impl Scene {
             .map_or_else(Vec::new, artifact::natural_to_bytes);
         let artifact = artifact::to_bytes(&reference.without_blocks());
         for key in self.keys.clone() {
-            self.append(Record::Activate {
+            self.log.append(Record::Activate {
                 key,
                 artifact: artifact.clone(),
                 natural: natural.clone(),
             })?;
         }
-        self.append(Record::Genesis {
+        self.log.append(Record::Genesis {
             chain: chain(),
             start: 0,
-        })
+        })?;
+        Ok(())
     }
 
     /// Four weeks of traffic up to now. The newest row comes first, so that only one tick is
     /// judged: what comes then is late, and counts all the same.
     fn live(&mut self, reference: &Reference) -> Outcome<()> {
-        let begin = self.now - Length::DAY.times(7 * WEEKS);
-        let fine = self.now - Length::HOUR.times(12);
+        let begin = self.log.now - Length::DAY.times(7 * WEEKS);
+        let fine = self.log.now - Length::HOUR.times(12);
         let hours: Vec<_> = (0..DRAWN)
             .map(|at| drawn(reference, ROWS_AN_HOUR, at))
             .collect();
         let parts: Vec<_> = (0..DRAWN)
             .map(|at| drawn(reference, ROWS_AN_HOUR / 12, at))
             .collect();
-        let last = self.now - FIVE_MINUTES;
+        let last = self.log.now - FIVE_MINUTES;
         self.count(last, FIVE_MINUTES, (&parts[0], ROWS_AN_HOUR / 12))?;
         let mut at = begin;
         let mut turn = 0;
@@ -289,7 +269,7 @@ impl Scene {
             };
             let (from, to) = (self.head, self.head + 1);
             self.head = to;
-            self.append(Record::Delta(Box::new(Delta {
+            self.log.append(Record::Delta(Box::new(Delta {
                 chain: chain(),
                 from,
                 to,
@@ -311,29 +291,9 @@ impl Scene {
 
     /// Log time passes, so that windows close.
     fn tick(&mut self) -> Outcome<()> {
-        self.engine.handle(Input::End, &mut Vec::new())?;
-        self.now = self.now + Length::HOUR;
-        self.count(self.now, FIVE_MINUTES, (&[], 0))
-    }
-
-    fn board(&mut self) -> Outcome<Arc<Board>> {
-        let mut outputs = Vec::new();
-        self.engine.handle(Input::Publish, &mut outputs)?;
-        let board = outputs.into_iter().find_map(|output| match output {
-            Output::Board(board) => Some(board),
-            _ => None,
-        });
-        Ok(board.ok_or("no board")?)
-    }
-}
-
-fn chain() -> ChainKey {
-    ChainKey {
-        shard: 0,
-        cluster: Arc::from("bench"),
-        topic: Arc::from("events"),
-        incarnation: 0,
-        partition: 0,
+        self.log.engine.handle(Input::End, &mut Vec::new())?;
+        self.log.now = self.log.now + Length::HOUR;
+        self.count(self.log.now, FIVE_MINUTES, (&[], 0))
     }
 }
 
@@ -371,7 +331,7 @@ fn snapshots(scene: &mut Scene) -> Outcome<()> {
                 Ok(())
             };
             let mut writer = album.begin(&mut put);
-            root = Some(scene.engine.write(&mut writer)?);
+            root = Some(scene.log.engine.write(&mut writer)?);
             album = writer.end();
             Ok(())
         })?;
@@ -382,7 +342,7 @@ fn snapshots(scene: &mut Scene) -> Outcome<()> {
         let get = |id: BlockId| Ok(blocks.get(&id).cloned());
         let all = (Shard::ALL, Chain::default());
         let engine = Engine::read(root, &Reader(&get), all)?;
-        assert!(engine.fold().position == scene.engine.fold().position);
+        assert!(engine.fold().position == scene.log.engine.fold().position);
         Ok(())
     })?;
     Ok(())

@@ -4,7 +4,6 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use driftd::decode::Record as Event;
-use driftd::key::{ModelKey, Name};
 use driftd::statelog::record::Record;
 use driftd::tally::{Tally, series_of};
 
@@ -22,9 +21,7 @@ pub(crate) fn tally(criterion: &mut Criterion) {
         let mut tally = Tally::default();
         bencher.iter(|| scene::count(&mut decoder, &mut router, &mut tally, &events));
     });
-    let name = |text| Name::new(text).expect("a name");
-    let key = ModelKey::new(name("flight-delay"), name("1"));
-    let layout = router.layout_of(&key).expect("a layout").clone();
+    let layout = router.layout_of(&scene::key(0)).expect("a layout").clone();
     let mut cells = vec![0_u64; layout.cells()];
     group.bench_function("cell_of_each_value", |bencher| {
         bencher.iter(|| {

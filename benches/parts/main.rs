@@ -25,6 +25,8 @@ use criterion::{Criterion, criterion_group, criterion_main};
 mod counting;
 mod decoding;
 mod events;
+#[path = "../shared/log.rs"]
+mod log;
 mod reading;
 mod scene;
 

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use driftd::board::Board;
 use driftd::decode::{Decoder, FieldPaths, Limits, Plan, Record as Event};
 use driftd::delta::Delta;
-use driftd::engine::{Engine, Input, Output};
-use driftd::fold;
-use driftd::key::{ChainKey, ModelKey, Name};
+use driftd::key::{ModelKey, Name};
 use driftd::reference::build::{BuildRequest, Quiet, build};
 use driftd::reference::{Reference, ReferenceRole, artifact};
-use driftd::statelog::record::{Alerting, Configuration, Record};
+use driftd::statelog::record::Record;
 use driftd::tally::{Layouts, Range, Router, Seen, Tally};
 use driftd::time::{Length, Timestamp};
 
 use crate::events::{Random, flights};
+use crate::log::{Log, chain};
 
 pub(crate) const PANE: Length = Length::MINUTE.times(5);
 
@@ -62,27 +61,15 @@ pub(crate) fn reference() -> Reference {
 
 /// An engine, and the log that feeds it.
 pub(crate) struct Scene {
-    pub(crate) engine: Engine,
+    log: Log,
     head: i64,
 }
 
 impl Scene {
     /// So many model versions with this reference.
     pub(crate) fn new(reference: &Reference, models: usize) -> Self {
-        let engine = Engine::new(Configuration {
-            windows: [1, 6, 24].map(|hours| Length::HOUR.times(hours)).to_vec(),
-            keep: Some(Length::DAY.times(14)),
-            lateness: Length::MINUTE,
-            wait_max: Length::DAY,
-            silent_after: Length::DAY.times(365),
-            models_max: models as u64,
-            models_allow: Vec::new(),
-            loose_series_max: 1,
-            state_bytes_max: u64::MAX,
-            learn_rows: 0,
-            alerts: Alerting::default(),
-        });
-        let mut scene = Self { engine, head: 0 };
+        let log = Log::new(models, Some(Length::DAY.times(14)), now());
+        let mut scene = Self { log, head: 0 };
         for at in 0..models {
             scene.append(Record::Activate {
                 key: key(at),
@@ -98,19 +85,12 @@ impl Scene {
     }
 
     pub(crate) fn append(&mut self, record: Record) {
-        let input = fold::Input {
-            position: self.engine.fold().position,
-            append_time: now(),
-            digest: [0; 32],
-            record,
-        };
-        let taken = self.engine.handle(Input::Record(input), &mut Vec::new());
-        taken.expect("a record that fits");
+        self.log.append(record).expect("a record that fits");
     }
 
     /// A router over what is in force.
     pub(crate) fn router(&self) -> Router {
-        let layouts: Layouts = self.engine.fold().layouts();
+        let layouts: Layouts = self.log.engine.fold().layouts();
         Router::new(Arc::new(layouts), PANE, Length::MINUTE)
     }
 
@@ -130,7 +110,7 @@ impl Scene {
         };
         let mut delta = tally.take(&router, range, true);
         let own = delta.models.pop().expect("one model");
-        let models = self.engine.fold().layouts();
+        let models = self.log.engine.fold().layouts();
         delta.models = (0..models.of.len())
             .map(|at| {
                 let mut other = own.clone();
@@ -142,15 +122,7 @@ impl Scene {
     }
 
     pub(crate) fn board(&mut self) -> Arc<Board> {
-        let mut outputs = Vec::new();
-        for input in [Input::End, Input::Publish] {
-            self.engine.handle(input, &mut outputs).expect("no record");
-        }
-        let board = outputs.into_iter().find_map(|output| match output {
-            Output::Board(board) => Some(board),
-            _ => None,
-        });
-        board.expect("what was asked for")
+        self.log.board().expect("what was asked for")
     }
 }
 
@@ -181,21 +153,11 @@ pub(crate) fn count(
 }
 
 /// The first model is the one of the events.
-fn key(at: usize) -> ModelKey {
+pub(crate) fn key(at: usize) -> ModelKey {
     let model = match at {
         0 => "flight-delay".to_owned(),
         _ => format!("flight-delay-{at}"),
     };
     let name = |text: &str| Name::new(text).expect("a name");
     ModelKey::new(name(&model), name("1"))
-}
-
-fn chain() -> ChainKey {
-    ChainKey {
-        shard: 0,
-        cluster: Arc::from("bench"),
-        topic: Arc::from("events"),
-        incarnation: 0,
-        partition: 0,
-    }
 }
