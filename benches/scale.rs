@@ -42,7 +42,7 @@ use tempfile::TempDir;
 
 use crate::log::{Log, chain};
 
-#[path = "shared/log.rs"]
+#[path = "common/log.rs"]
 mod log;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;

@@ -25,7 +25,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 mod counting;
 mod decoding;
 mod events;
-#[path = "../shared/log.rs"]
+#[path = "../common/log.rs"]
 mod log;
 mod reading;
 mod scene;
