@@ -14,7 +14,7 @@
 //! head, and the fold counts one of them; the other worker reads again. The rules are in
 //! [`crate::statelog::chain`], where reading begins in `given` and `place`, what a partition needs
 //! in `lane`. All that is decided is in a [`Reader`], which knows nothing of threads, clocks and
-//! librdkafka: those are in `worker`, `rebalance` and behind [`Client`].
+//! librdkafka: those are in `worker`, `records`, `rebalance` and behind [`Client`].
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +41,7 @@ mod lane;
 mod place;
 mod reader;
 mod rebalance;
+mod records;
 mod reject;
 mod status;
 mod tolls;
@@ -109,9 +110,9 @@ impl Source {
             .collect::<Result<Vec<_>, _>>()?;
         let watch = watch(&shared, &topics, &workers);
         // members join one by one: better before any of them has begun to read
-        let consumers = workers
+        let intakes = workers
             .iter()
-            .map(|_| shared.consumer())
+            .map(|_| shared.intake())
             .collect::<Result<Vec<_>, _>>()?;
         let asking = asking(kafka)?;
         let mut started = Self {
@@ -119,8 +120,8 @@ impl Source {
             threads: Vec::new(),
             watch,
         };
-        for (index, (worker, consumer)) in workers.into_iter().zip(consumers).enumerate() {
-            started.spawn(&format!("source-{index}"), move || worker.run(consumer))?;
+        for (index, (worker, intake)) in workers.into_iter().zip(intakes).enumerate() {
+            started.spawn(&format!("source-{index}"), move || worker.run(intake))?;
         }
         let (shared, watch) = (Arc::clone(&started.shared), started.watch());
         started.spawn("source-ends", move || look(&shared, &asking, &watch))?;

@@ -98,7 +98,8 @@ pub(crate) fn client_config(kafka: &Kafka) -> ClientConfig {
 /// Properties of one of `workers` consumers of a group.
 pub(super) fn consumer_config(kafka: &Kafka, group: &str, workers: usize) -> ClientConfig {
     let mut config = asking_config(kafka);
-    let prefetch = (PREFETCH_KIB_MAX / workers.max(1)).max(PREFETCH_KIB_MIN);
+    // while as much as waits at the most is handed out, as much again may be fetched
+    let prefetch = (PREFETCH_KIB_MAX / 2 / workers.max(1)).max(PREFETCH_KIB_MIN);
     config.set("queued.max.messages.kbytes", prefetch.to_string());
     config.set("group.id", group);
     // where librdkafka tells of topics that were deleted and made again, see `rebalance`
@@ -344,7 +345,7 @@ mod tests {
             ("auto.offset.reset", "error"),
             ("group.id", "driftd"),
             ("bootstrap.servers", "b:1"),
-            ("queued.max.messages.kbytes", "32768"),
+            ("queued.max.messages.kbytes", "16384"),
         ] {
             assert_eq!(config.get(property), Some(value), "{property}");
         }

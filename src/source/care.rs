@@ -1,9 +1,8 @@
 //! What the client of a worker has to be told and asked: where to read on, what to hold back, and
 //! where partitions begin and end.
 //!
-//! librdkafka says of some events only that they happened, to none of the partitions in particular:
-//! a fetch out of range, or the end of "partition 3" of whichever topic. What they mean is found by
-//! asking where all partitions begin and end, which are two requests a broker.
+//! That a fetch was out of range is taken as said of no partition in particular: what it means is
+//! found by asking where all partitions begin and end, which are two requests a broker.
 
 use super::client::{Client, Place};
 use super::desk::{Desk, restart};
@@ -13,23 +12,16 @@ use super::lane::{Lane, Stopped, Trouble};
 use super::place::{Bounds, judge_bounds};
 use super::reader::ReaderCommon;
 use super::tolls::Tolls;
-use crate::config::{OnTruncation, Start};
+use crate::config::OnTruncation;
 
 /// Makes the client deliver what the lanes want, and nothing to lanes that are full.
-pub(super) fn steer(client: &impl Client, desk: &mut Desk, now_ms: u64) {
+pub(super) fn steer(client: &impl Client, desk: &mut Desk) {
     let pace = desk.pace();
     for lane in desk.lanes.iter_mut().filter(|lane| lane.stopped.is_none()) {
         let lost_place = lane.misplaced && lane.trouble.is_none();
         // while a delta waits its turn, what comes could not be finished
         if lost_place && lane.writer.may_seal() {
             lane.misplaced = !client.seek(&lane.place(), lane.target());
-            lane.sought_ms = Some(now_ms);
-        } else if lane.is_unheard(now_ms) {
-            let chain = &lane.chain;
-            tracing::warn!(%chain, "nothing comes of a partition, it is assigned again");
-            client.unassign(&[lane.place()]);
-            lane.misplaced = !client.assign(&[(lane.place(), lane.target())]);
-            lane.sought_ms = Some(now_ms);
         }
         let blocked = lane.is_blocked(pace);
         if blocked != lane.paused && client.set_paused(&lane.place(), blocked) {
@@ -96,23 +88,6 @@ pub(super) fn look_at_bounds(
 fn counted(common: &ReaderCommon, lane: &Lane) -> i64 {
     let head = common.door.head(&lane.chain);
     head.map_or(lane.start(), |head| head.position)
-}
-
-/// Finds out which lanes are at the end where only the number of a partition was said.
-pub(super) fn look_at_ends(client: &impl Client, desk: &mut Desk) {
-    let maybe = desk.lanes.iter().filter(|lane| lane.maybe_end.is_some());
-    let questions: Vec<(Place, Start)> = maybe.map(|lane| (lane.place(), Start::Latest)).collect();
-    if questions.is_empty() {
-        return;
-    }
-    let Some(ends) = client.ask(&questions) else {
-        return;
-    };
-    for lane in &mut desk.lanes {
-        if let Some(end) = ends.get(&lane.place()) {
-            lane.ask_end(*end);
-        }
-    }
 }
 
 /// The partition is not the one that was counted.

@@ -66,7 +66,7 @@ impl Client for BaseConsumer<Group> {
                 tracing::error!(topic = &**topic, partition, %error, "no such start offset");
             }
         }
-        if let Err(error) = self.incremental_assign(&list) {
+        if let Err(error) = begin(self, &list) {
             tracing::warn!(%error, "partitions cannot be assigned, retrying");
             return false;
         }
@@ -105,7 +105,7 @@ impl Client for BaseConsumer<Group> {
             if let Err(error) = self.incremental_unassign(&list) {
                 tracing::debug!(topic, partition, %error, "a partition was not assigned");
             }
-            self.incremental_assign(&list)
+            begin(self, &list)
         };
         again()
             .inspect_err(|error| tracing::warn!(topic, partition, %error, "no way back, retrying"))
@@ -149,6 +149,15 @@ impl Client for BaseConsumer<Group> {
             });
         Some(known.collect())
     }
+}
+
+/// Begins to read partitions, whose records then come in batches.
+fn begin(consumer: &BaseConsumer<Group>, list: &TopicPartitionList) -> KafkaResult<()> {
+    for partition in list.elements() {
+        let line = &consumer.context().line;
+        line.forward(consumer, partition.topic(), partition.partition());
+    }
+    consumer.incremental_assign(list)
 }
 
 fn list_of<'a>(places: impl IntoIterator<Item = &'a Place>) -> TopicPartitionList {

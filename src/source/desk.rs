@@ -3,14 +3,15 @@
 //! No client in here: records, fates and times come in as values, and what the client has to do is
 //! left as marks on the lanes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::client::Place;
 use super::door::{Door, Fate, Shape};
 use super::given::Assigned;
-use super::lane::{Author, Handed, Lane, MaybeEnd, Pace, Stopped};
+use super::lane::{Author, Handed, Lane, Pace, Stopped};
 use super::reader::ReaderCommon;
 use super::tolls::Tolls;
 use crate::decode::{Decoder, Record, Reject};
@@ -46,6 +47,8 @@ pub struct Arrived<'a> {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) lanes: Vec<Lane>,
+    /// Topics that were made again since the client is there.
+    made_again: BTreeSet<Arc<str>>,
     /// The lane of the record before: records come in runs of one partition.
     last: usize,
     decoder: Decoder,
@@ -83,6 +86,7 @@ impl Desk {
         } = size;
         Some(Self {
             lanes: Vec::new(),
+            made_again: BTreeSet::new(),
             last: 0,
             decoder,
             names_max,
@@ -119,10 +123,27 @@ impl Desk {
     /// The topic is another one now: what comes next is compared with what was counted, once all
     /// that was read before is counted for good.
     pub(super) fn replaced(&mut self, topic: &str) {
+        self.made_again.insert(topic.into());
         let of_topic = |lane: &&mut Lane| &*lane.chain.topic == topic;
         for lane in self.lanes.iter_mut().filter(of_topic) {
             lane.doubt();
         }
+    }
+
+    /// A topic was made again, and all that was read before is counted for good and compared.
+    pub(super) fn is_outdated(&self) -> bool {
+        let is_done = |lane: &Lane| {
+            lane.trouble.is_none()
+                || lane.stopped.is_some()
+                || !self.made_again.contains(&lane.chain.topic)
+        };
+        !self.made_again.is_empty() && self.lanes.iter().all(is_done)
+    }
+
+    /// Forgets what was assigned, and what is known of the client.
+    pub(super) fn clear(&mut self) {
+        self.lanes.clear();
+        self.made_again.clear();
     }
 
     /// Counts a record. Returns the reason where it cannot be used.
@@ -184,20 +205,20 @@ impl Desk {
         Some(self.last)
     }
 
-    /// The end of a partition was reached; of which topic is not said.
-    pub(super) fn reached_end(&mut self, partition: i32) {
-        let is_of = |lane: &&mut Lane| lane.chain.partition == partition && !lane.misplaced;
-        let mut of_number: Vec<&mut Lane> = self.lanes.iter_mut().filter(is_of).collect();
-        for lane in &mut of_number {
-            lane.sought_ms = None;
+    /// The end of a partition was reached.
+    pub(super) fn reached_end(&mut self, topic: &str, partition: i32) {
+        let lane = self.find(topic, partition);
+        let lane = lane.and_then(|at| self.lanes.get_mut(at));
+        if let Some(lane) = lane.filter(|lane| !lane.misplaced) {
+            lane.ended();
         }
-        match of_number.as_mut_slice() {
-            [lane] => lane.ended(),
-            lanes => {
-                for lane in lanes.iter_mut().filter(|lane| !lane.at_end) {
-                    lane.maybe_end.get_or_insert_with(MaybeEnd::default);
-                }
-            }
+    }
+
+    /// A record of a partition was let go: it has to be delivered again.
+    pub(super) fn let_go(&mut self, topic: &str, partition: i32) {
+        let lane = self.find(topic, partition);
+        if let Some(lane) = lane.and_then(|at| self.lanes.get_mut(at)) {
+            lane.misplaced = true;
         }
     }
 

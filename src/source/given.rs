@@ -13,7 +13,6 @@
 //! to the worker as [`Change`]s, which it takes before it looks at the next record.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::client::{Client, Place};
@@ -61,9 +60,6 @@ pub struct Given {
     common: Arc<ReaderCommon>,
     /// Bounded by what can happen between two polls: one rebalance, and topics made again.
     changes: Mutex<Vec<Change>>,
-    /// Among the changes is a topic that was made again: no record may be counted before that is
-    /// taken. A flag of its own, since it is looked at for each record.
-    is_replaced: AtomicBool,
     /// Given by the group, but not placed yet.
     unplaced: Mutex<BTreeSet<Place>>,
 }
@@ -74,7 +70,6 @@ impl Given {
         Self {
             common,
             changes: Mutex::default(),
-            is_replaced: AtomicBool::new(false),
             unplaced: Mutex::default(),
         }
     }
@@ -98,12 +93,6 @@ impl Given {
     /// of the new one, at the position that was reached in the old one.
     pub fn replace(&self, topic: &str) {
         lock(&self.changes).push(Change::Replaced(topic.into()));
-        self.is_replaced.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether a topic was made again since this was asked last.
-    pub(super) fn take_replaced(&self) -> bool {
-        self.is_replaced.load(Ordering::Relaxed) && self.is_replaced.swap(false, Ordering::Relaxed)
     }
 
     /// Takes what happened to the assignment.

@@ -21,18 +21,12 @@ use crate::tally::{Range, Router, Seen, Tally};
 use crate::time::Length;
 
 mod doubt;
-mod end;
 mod pace;
 
-pub(super) use self::end::MaybeEnd;
 pub(super) use self::pace::Pace;
 
 /// Records of one delta; at the bound it is finished early.
 const RECORDS_MAX: u64 = 500_000;
-
-/// How long a client may deliver nothing after it was asked to go on elsewhere. Librdkafka 2.12 may
-/// do so for ever, where a topic was made again.
-const UNHEARD_MS: u64 = 30_000;
 
 /// How long a delta waits when the state log had no room for it.
 const RETRY_MS: u64 = 50;
@@ -118,12 +112,8 @@ pub(super) struct Lane {
     pub(super) at_end: bool,
     /// When that was last said with nothing read since.
     said_end_ms: Option<u64>,
-    /// The end was said of its partition's number, which lanes of other topics have too.
-    pub(super) maybe_end: Option<MaybeEnd>,
     /// The client does not deliver what this lane has to read next.
     pub(super) misplaced: bool,
-    /// When the client was last asked to go on elsewhere, while nothing has come since.
-    pub(super) sought_ms: Option<u64>,
     /// The client was asked to deliver nothing.
     pub(super) paused: bool,
     pub(super) trouble: Option<Trouble>,
@@ -151,9 +141,7 @@ impl Lane {
             since_ms: None,
             at_end: false,
             said_end_ms: None,
-            maybe_end: None,
             misplaced: false,
-            sought_ms: None,
             paused: false,
             trouble: None,
             stopped: None,
@@ -184,7 +172,6 @@ impl Lane {
         if self.misplaced || self.is_doubted() || self.stopped.is_some() {
             return false;
         }
-        self.sought_ms = None;
         if offset >= self.writer.read() {
             self.remembered = None;
             return true;
@@ -234,14 +221,15 @@ impl Lane {
         self.since_ms.get_or_insert(now_ms);
         self.at_end = false;
         self.said_end_ms = None;
-        self.maybe_end = None;
         self.writer.handle(Event::Read { to });
     }
 
-    /// Whether the client delivers nothing, not even an end, though it was asked to long ago.
-    pub(super) fn is_unheard(&self, now_ms: u64) -> bool {
-        let is_long = |sought| now_ms >= sought + UNHEARD_MS;
-        !self.paused && self.sought_ms.is_some_and(is_long)
+    /// The end was reached.
+    pub(super) fn ended(&mut self) {
+        self.at_end = true;
+        if self.remembered.is_some() {
+            self.trouble.get_or_insert(Trouble::Short);
+        }
     }
 
     /// Whether anything that was read is not counted for good.
@@ -370,7 +358,7 @@ impl Lane {
     fn discard(&mut self) {
         self.tally = Tally::default();
         self.input_bytes = 0;
-        (self.since_ms, self.said_end_ms, self.maybe_end) = (None, None, None);
+        (self.since_ms, self.said_end_ms) = (None, None);
         self.at_end = false;
         self.misplaced = true;
     }

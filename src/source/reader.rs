@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use super::care::{look_at_bounds, look_at_ends, steer};
+use super::care::{look_at_bounds, steer};
 use super::client::{Client, Place};
 use super::desk::{Arrived, Desk, DeskSize};
 use super::door::Door;
@@ -121,9 +121,14 @@ impl Reader {
         self.desk.record(arrived, now_ms)
     }
 
-    /// The end of a partition was reached; of which topic is not said.
-    pub fn reached_end(&mut self, partition: i32) {
-        self.desk.reached_end(partition);
+    /// The end of a partition was reached.
+    pub fn reached_end(&mut self, topic: &str, partition: i32) {
+        self.desk.reached_end(topic, partition);
+    }
+
+    /// A record of a partition was let go: it has to be delivered again.
+    pub fn let_go(&mut self, topic: &str, partition: i32) {
+        self.desk.let_go(topic, partition);
     }
 
     /// A fetch was out of range; of which partition is not said.
@@ -131,9 +136,11 @@ impl Reader {
         self.resets += 1;
     }
 
-    /// Takes what the group has given and taken away.
-    pub fn take_changes(&mut self, given: &Given) {
-        for change in given.take_changes() {
+    /// Takes what the group has given and taken away. Whether there was anything.
+    pub fn take_changes(&mut self, given: &Given) -> bool {
+        let changes = given.take_changes();
+        let any = !changes.is_empty();
+        for change in changes {
             match change {
                 Change::Assigned(assigned) => {
                     let (chain, offset) = (&assigned.chain, assigned.offset());
@@ -152,6 +159,13 @@ impl Reader {
                 }
             }
         }
+        any
+    }
+
+    /// The partitions that are read.
+    pub fn places(&self) -> impl Iterator<Item = (&str, i32)> {
+        let chains = self.desk.lanes.iter().map(|lane| &lane.chain);
+        chains.map(|chain| (&*chain.topic, chain.partition))
     }
 
     /// Sees to everything but records. See the module header.
@@ -160,7 +174,7 @@ impl Reader {
         self.desk.look_at_shape(&self.common.door, now_ms);
         self.hear();
         self.desk.keep(&self.common, now_ms);
-        steer(client, &mut self.desk, now_ms);
+        steer(client, &mut self.desk);
         if now_ms >= self.cared_ms + CARE_INTERVAL_MS {
             self.cared_ms = now_ms;
             self.care(client, given, now_ms);
@@ -177,7 +191,6 @@ impl Reader {
             let resets = &mut self.resets;
             look_at_bounds(&self.common, client, &mut self.desk, resets, now_ms);
         }
-        look_at_ends(client, &mut self.desk);
     }
 
     /// Takes the fates of attempts.
@@ -202,6 +215,12 @@ impl Reader {
         self.desk.lanes.iter().any(|lane| lane.writer.is_busy())
     }
 
+    /// Whether the client should be replaced, since a topic was made again: see
+    /// [`super::rebalance`].
+    pub fn is_outdated(&self) -> bool {
+        self.desk.is_outdated()
+    }
+
     /// The partitions that are read.
     pub fn status(&self) -> Vec<PartitionStatus> {
         self.desk.lanes.iter().map(PartitionStatus::of).collect()
@@ -209,7 +228,7 @@ impl Reader {
 
     /// Forgets everything that was given, since the client is gone.
     pub fn clear(&mut self) {
-        self.desk.lanes.clear();
+        self.desk.clear();
         self.commits.clear();
         self.resets = 0;
     }

@@ -7,18 +7,20 @@ use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaRespErr;
 
 use super::admin::{Place, log_line};
 use super::given::Given;
 use super::health::Health;
+use super::records::Line;
 use crate::clock::Clock;
 
 /// The context of a worker's consumer.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) given: Given,
+    pub(super) line: Line,
     health: Arc<Health>,
     clock: Clock,
 }
@@ -27,6 +29,7 @@ impl Group {
     pub(super) fn new(given: Given, health: Arc<Health>, clock: Clock) -> Self {
         Self {
             given,
+            line: Line::default(),
             health,
             clock,
         }
@@ -42,15 +45,7 @@ impl ClientContext for Group {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // the ends of partitions and resets are handed out by polls too, and dealt with there
-        let dealt_with = [
-            RDKafkaErrorCode::PartitionEOF,
-            RDKafkaErrorCode::AutoOffsetReset,
-        ];
-        if let Some(code) = error
-            .rdkafka_error_code()
-            .filter(|code| !dealt_with.contains(code))
-        {
+        if let Some(code) = error.rdkafka_error_code() {
             self.health.error(code, reason, self.clock.instant());
         }
     }
@@ -63,6 +58,9 @@ impl ClientContext for Group {
 /// [`super::admin`] turns on for this line. It stands in the client's queue before any record of
 /// the new topic, since those are fetched by the new id. A topic that had no id before is only
 /// met for the first time.
+///
+/// The client is then replaced: where the leader of a partition has a lower epoch than in the topic
+/// before, it takes all news of it for old (`rd_kafka_toppar_leader_update`), and never reads it.
 fn replaced(message: &str) -> Option<&str> {
     let (before, ids) = message.split_once(" changed id from ")?;
     let (_, topic) = before.rsplit_once("Topic ")?;

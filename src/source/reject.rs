@@ -8,17 +8,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rdkafka::Message;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Header, OwnedHeaders};
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer};
 
 use super::admin::{client_config, log_line};
+use super::desk::Arrived;
 use super::error::SourceError;
 use crate::config::Kafka;
 use crate::decode::Reject;
+use crate::time::Timestamp;
 
 /// A line for a reason is followed by silence about it for this long, in each worker.
 const SILENCE_MS: u64 = 60_000;
@@ -103,25 +104,22 @@ impl DeadLetters {
     }
 
     /// Copies a record, if there is room.
-    pub(super) fn copy(&self, message: &BorrowedMessage<'_>, reject: Reject) {
-        let (partition, offset) = (
-            message.partition().to_string(),
-            message.offset().to_string(),
-        );
+    pub(super) fn copy(&self, record: &Arrived<'_>, key: Option<&[u8]>, reject: Reject) {
+        let (partition, offset) = (record.partition.to_string(), record.offset.to_string());
         let header = |key, value| Header {
             key,
             value: Some(value),
         };
         let headers = OwnedHeaders::new_with_capacity(4)
             .insert(header("reason", reject.as_str()))
-            .insert(header("topic", message.topic()))
+            .insert(header("topic", record.topic))
             .insert(header("partition", &partition))
             .insert(header("offset", &offset));
-        let mut record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic).headers(headers);
-        record.key = message.key();
-        record.payload = message.payload();
-        record.timestamp = message.timestamp().to_millis();
-        if let Err((error, _)) = self.producer.send(record) {
+        let mut copy: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&self.topic).headers(headers);
+        copy.key = key;
+        copy.payload = record.value;
+        copy.timestamp = record.timestamp.map(Timestamp::as_millis);
+        if let Err((error, _)) = self.producer.send(copy) {
             self.producer.context().failed(&error);
         }
     }

@@ -1,21 +1,21 @@
 //! A thread that reads: a consumer and a [`Reader`], in turns.
 //!
 //! ```text
-//! loop  read    up to POLLS_MAX records, or until there are none
-//!       keep    everything that the reader decides
+//! loop  read    the records that were fetched
+//!       keep    everything that the reader decides; while there are many records, amid them
 //! ```
 //!
 //! Nothing here waits for the fold or for other workers, and questions to the brokers are bounded
 //! in time, so that a worker polls again long before `max.poll.interval.ms` (5 min) has passed.
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
-use rdkafka::{Message, Offset, TopicPartitionList};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::desk::Arrived;
 use super::door::lock;
@@ -24,21 +24,24 @@ use super::given::Given;
 use super::health::Health;
 use super::reader::{Reader, ReaderCommon};
 use super::rebalance::Group;
+use super::records::{Fetched, Intake};
 use super::reject::{DeadLetters, RejectLog};
 use super::status::PartitionStatus;
 use crate::clock::Clock;
 use crate::config::Kafka;
-use crate::time::Timestamp;
 
-/// Records read between two looks at everything else; some milliseconds' worth.
-const POLLS_MAX: usize = 4_096;
+/// Records read between two looks at everything else, at most; some milliseconds' worth.
+const RECORDS_MAX: usize = 4_096;
 
-/// How long a poll waits for a record while a delta is on its way, whose fate comes by another
+/// How long a worker waits for a record while a delta is on its way, whose fate comes by another
 /// road.
 const WAIT_BUSY: Duration = Duration::from_millis(5);
 
-/// How long a poll waits for a record otherwise. Records end the wait.
+/// How long it waits for a record otherwise. Records end the wait, what the group says does not.
 const WAIT_IDLE: Duration = Duration::from_millis(50);
+
+/// How often partitions are forwarded anew, see [`super::records`].
+const FORWARD_INTERVAL_MS: u64 = 100;
 
 /// How often group offsets are committed.
 const COMMIT_INTERVAL_MS: u64 = 1_000;
@@ -46,7 +49,7 @@ const COMMIT_INTERVAL_MS: u64 = 1_000;
 /// How often the state of the partitions is shown.
 const STATUS_INTERVAL_MS: u64 = 250;
 
-/// How long a client that has failed for good is left alone before there is a new one.
+/// How long a worker is without a client when one has failed for good.
 const RENEW_PAUSE: Duration = Duration::from_secs(10);
 
 /// What all workers of a source have in common.
@@ -68,18 +71,19 @@ pub(super) struct Shared {
 
 impl Shared {
     /// A consumer that has asked to become a member of the group.
-    pub(super) fn consumer(&self) -> Result<BaseConsumer<Group>, SourceError> {
+    pub(super) fn intake(&self) -> Result<Intake, SourceError> {
         let given = Given::new(Arc::clone(&self.common));
         let group = Group::new(given, Arc::clone(&self.health), self.clock);
         let consumer: BaseConsumer<Group> =
             super::admin::consumer_config(&self.kafka, &self.group, self.workers)
                 .create_with_context(group)
                 .map_err(|error| SourceError::of_client(&error))?;
+        let intake = Intake::new(consumer);
         let topics: Vec<&str> = self.topics.iter().map(String::as_str).collect();
-        consumer
+        intake
             .subscribe(&topics)
             .map_err(|error| SourceError::of_client(&error))?;
-        Ok(consumer)
+        Ok(intake)
     }
 
     fn stops(&self) -> bool {
@@ -95,12 +99,19 @@ pub(super) struct Worker {
     pub(super) status: Arc<Mutex<Vec<PartitionStatus>>>,
     rejects: RejectLog,
     started: Instant,
+    forwarded_ms: u64,
     committed_ms: u64,
     shown_ms: u64,
 }
 
-/// The client has failed for good.
-struct Fatal;
+/// Why a client is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Broken {
+    /// It has failed for good.
+    Failed,
+    /// A topic was made again.
+    Outdated,
+}
 
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, reader: Reader) -> Self {
@@ -111,28 +122,29 @@ impl Worker {
             status: Arc::default(),
             rejects: RejectLog::default(),
             started,
+            forwarded_ms: 0,
             committed_ms: 0,
             shown_ms: 0,
         }
     }
 
     /// Reads until the source stops.
-    pub(super) fn run(mut self, mut consumer: BaseConsumer<Group>) {
+    pub(super) fn run(mut self, mut intake: Intake) {
         while !self.shared.stops() {
-            match self.read(&consumer) {
-                Ok(()) => self.keep(&consumer),
-                Err(Fatal) => match self.renew() {
-                    Some(renewed) => consumer = renewed,
-                    None => break,
-                },
+            let Err(broken) = self.read(&intake).and_then(|()| self.keep(&intake)) else {
+                continue;
+            };
+            match self.renew(broken) {
+                Some(renewed) => intake = renewed,
+                None => break,
             }
         }
-        self.finish(&consumer);
+        self.finish(&intake);
         lock(&self.status).clear();
         // leaves the group: a member without partitions that is only closed does not, as of
         // librdkafka 2.12, and whoever comes next waits until its session has expired
-        consumer.unsubscribe();
-        drop(consumer);
+        intake.unsubscribe();
+        drop(intake);
     }
 
     fn now_ms(&self) -> u64 {
@@ -141,67 +153,67 @@ impl Worker {
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Counts records until there are none, or enough.
-    fn read(&mut self, consumer: &BaseConsumer<Group>) -> Result<(), Fatal> {
-        let now_ms = self.now_ms();
-        for polled in 0..POLLS_MAX {
-            // a rebalance ends in `None` as well: what changed is then taken before the next poll
-            let Some(result) = consumer.poll(Duration::ZERO) else {
-                if polled == 0 {
-                    return self.wait(consumer);
+    /// Counts what was fetched.
+    fn read(&mut self, intake: &Intake) -> Result<(), Broken> {
+        poll(intake)?;
+        self.reader.take_changes(&intake.context().given);
+        let wait = if self.reader.is_busy() {
+            WAIT_BUSY
+        } else {
+            WAIT_IDLE
+        };
+        let (mut taken, mut now_ms, mut polled) = (0, 0, Ok(()));
+        intake.take(wait, |fetched| {
+            if taken == 0 {
+                now_ms = self.now_ms();
+                // what is handed out was fetched before this poll: a topic that was made again
+                // before any of it is known from here on
+                polled = poll(intake);
+                if self.reader.take_changes(&intake.context().given) {
+                    self.reader.let_go(fetched.topic(), fetched.partition());
                 }
-                self.shared.health.well();
-                return Ok(());
-            };
-            self.take(consumer, result, now_ms)?;
-        }
-        Ok(())
-    }
-
-    /// Waits a little for a record.
-    fn wait(&mut self, consumer: &BaseConsumer<Group>) -> Result<(), Fatal> {
-        // what a poll without a wait has changed comes first
-        self.reader.take_changes(&consumer.context().given);
-        let busy = self.reader.is_busy();
-        match consumer.poll(if busy { WAIT_BUSY } else { WAIT_IDLE }) {
-            Some(result) => self.take(consumer, result, self.now_ms()),
-            None => Ok(()),
-        }
-    }
-
-    fn take(
-        &mut self,
-        consumer: &BaseConsumer<Group>,
-        result: KafkaResult<BorrowedMessage<'_>>,
-        now_ms: u64,
-    ) -> Result<(), Fatal> {
-        // the poll that gives a record may have said before that its topic is another one
-        if consumer.context().given.take_replaced() {
-            self.reader.take_changes(&consumer.context().given);
-        }
-        match result {
-            Ok(message) => self.count(&message, now_ms),
-            Err(KafkaError::PartitionEOF(partition)) => self.reader.reached_end(partition),
-            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset)) => {
-                self.reader.out_of_range();
             }
-            Err(KafkaError::MessageConsumptionFatal(code)) => {
-                tracing::error!(error = %code, "the kafka client has failed and is replaced");
-                return Err(Fatal);
+            taken += 1;
+            self.take(fetched, now_ms);
+            if taken % RECORDS_MAX == 0 && polled.is_ok() {
+                polled = poll(intake).and_then(|()| self.keep(intake));
+                now_ms = self.now_ms();
             }
-            // reported by the context of the client
-            Err(_) => {}
+            if polled.is_ok() && !self.shared.stops() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        if taken > 0 {
+            self.shared.health.well();
         }
-        Ok(())
+        polled
     }
 
-    fn count(&mut self, message: &BorrowedMessage<'_>, now_ms: u64) {
+    fn take(&mut self, fetched: Fetched<'_>, now_ms: u64) {
+        match fetched.error() {
+            None => self.count(fetched, now_ms),
+            Some(RDKafkaErrorCode::PartitionEOF) => {
+                self.reader
+                    .reached_end(fetched.topic(), fetched.partition());
+            }
+            Some(RDKafkaErrorCode::AutoOffsetReset) => self.reader.out_of_range(),
+            Some(code) => self.shared.health.error(
+                code,
+                "a partition cannot be read",
+                self.shared.clock.instant(),
+            ),
+        }
+    }
+
+    fn count(&mut self, fetched: Fetched<'_>, now_ms: u64) {
         let arrived = Arrived {
-            topic: message.topic(),
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp: message.timestamp().to_millis().map(Timestamp::from_millis),
-            value: message.payload(),
+            topic: fetched.topic(),
+            partition: fetched.partition(),
+            offset: fetched.offset(),
+            timestamp: fetched.timestamp(),
+            value: fetched.value(),
         };
         let Some(reject) = self.reader.record(&arrived, now_ms) else {
             return;
@@ -224,12 +236,19 @@ impl Worker {
             );
         }
         if let Some(dead_letters) = &self.shared.dead_letters {
-            dead_letters.copy(message, reject);
+            dead_letters.copy(&arrived, fetched.key(), reject);
         }
     }
 
-    fn keep(&mut self, consumer: &BaseConsumer<Group>) {
+    fn keep(&mut self, consumer: &BaseConsumer<Group>) -> Result<(), Broken> {
         let now_ms = self.now_ms();
+        if now_ms >= self.forwarded_ms + FORWARD_INTERVAL_MS {
+            self.forwarded_ms = now_ms;
+            for (topic, partition) in self.reader.places() {
+                let line = &consumer.context().line;
+                line.forward(consumer, topic, partition);
+            }
+        }
         self.reader
             .keep(consumer, &consumer.context().given, now_ms);
         if now_ms >= self.committed_ms + COMMIT_INTERVAL_MS {
@@ -240,6 +259,11 @@ impl Worker {
             self.shown_ms = now_ms;
             *lock(&self.status) = self.reader.status();
         }
+        if self.reader.is_outdated() {
+            tracing::warn!("a topic was made again, the kafka client is replaced");
+            return Err(Broken::Outdated);
+        }
+        Ok(())
     }
 
     fn commit(&mut self, consumer: &BaseConsumer<Group>) {
@@ -257,20 +281,25 @@ impl Worker {
     }
 
     /// A new client, after a pause; `None` when the source stops first.
-    fn renew(&mut self) -> Option<BaseConsumer<Group>> {
+    fn renew(&mut self, broken: Broken) -> Option<Intake> {
         self.reader.clear();
+        let mut pause = match broken {
+            Broken::Failed => RENEW_PAUSE,
+            Broken::Outdated => Duration::ZERO,
+        };
         loop {
-            let until = self.shared.clock.instant() + RENEW_PAUSE;
+            let until = self.shared.clock.instant() + pause;
             while self.shared.clock.instant() < until {
                 if self.shared.stops() {
                     return None;
                 }
                 std::thread::sleep(WAIT_IDLE);
             }
-            match self.shared.consumer() {
-                Ok(consumer) => return Some(consumer),
+            match self.shared.intake() {
+                Ok(intake) => return Some(intake),
                 Err(error) => tracing::error!(%error, "no new kafka client can be made, retrying"),
             }
+            pause = RENEW_PAUSE;
         }
     }
 
@@ -283,4 +312,23 @@ impl Worker {
         }
         self.commit(consumer);
     }
+}
+
+/// Lets the client do what is due: its group, its errors and its log.
+fn poll(consumer: &BaseConsumer<Group>) -> Result<(), Broken> {
+    while let Some(result) = consumer.poll(Duration::ZERO) {
+        match result {
+            Ok(_) => {
+                tracing::error!("a record came out of turn, the kafka client is replaced");
+                return Err(Broken::Failed);
+            }
+            Err(KafkaError::MessageConsumptionFatal(code)) => {
+                tracing::error!(error = %code, "the kafka client has failed and is replaced");
+                return Err(Broken::Failed);
+            }
+            // reported by the context of the client
+            Err(_) => {}
+        }
+    }
+    Ok(())
 }

@@ -371,7 +371,7 @@ impl Worker {
                     };
                     self.reader.record(&arrived, now_ms);
                 }
-                Polled::End(partition) => self.reader.reached_end(partition),
+                Polled::End(partition) => self.reader.reached_end(TOPIC, partition),
                 Polled::OutOfRange => self.reader.out_of_range(),
                 Polled::Replaced => {
                     self.given.replace(TOPIC);

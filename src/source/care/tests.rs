@@ -1,10 +1,10 @@
 //! What becomes of a lane whose partition ends or begins elsewhere than it thought.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
+use crate::config::Start;
 use crate::decode::{Decoder, FieldPaths, Limits, Plan};
 use crate::delta::LastRecord;
 use crate::key::ChainKey;
@@ -15,17 +15,11 @@ use crate::time::Length;
 
 const HEAD: i64 = 44;
 
-/// A client of one partition that begins and ends here, and the offsets that were assigned.
-struct Bounded(i64, i64, RefCell<Vec<i64>>);
-
-fn bounded(low: i64, end: i64) -> Bounded {
-    Bounded(low, end, RefCell::default())
-}
+/// A client of one partition that begins and ends here.
+struct Bounded(i64, i64);
 
 impl Client for Bounded {
-    fn assign(&self, beginnings: &[(Place, i64)]) -> bool {
-        let offsets = beginnings.iter().map(|(_, offset)| *offset);
-        self.2.borrow_mut().extend(offsets);
+    fn assign(&self, _: &[(Place, i64)]) -> bool {
         true
     }
 
@@ -123,7 +117,7 @@ fn a_partition_is_stopped_only_where_what_was_counted_is_gone() {
         let (common, mut desk) = desk(None);
         read(&mut desk, HEAD);
         read(&mut desk, HEAD + 1);
-        let found = looked_at(&common, &mut desk, &bounded(0, end));
+        let found = looked_at(&common, &mut desk, &Bounded(0, end));
         assert_eq!(found, (stopped, position), "end {end}");
     }
 }
@@ -138,9 +132,9 @@ fn an_end_before_the_remembered_record_is_looked_at() {
     };
     for (end, stopped) in [(41, Some(Stopped::Truncated)), (HEAD, None), (60, None)] {
         let (common, mut desk) = desk(Some(last));
-        desk.reached_end(0);
+        desk.reached_end("t", 0);
         assert_eq!(desk.lanes[0].trouble, Some(Trouble::Short));
-        look_at_bounds(&common, &bounded(0, end), &mut desk, &mut 0, 0);
+        look_at_bounds(&common, &Bounded(0, end), &mut desk, &mut 0, 0);
         let lane = &desk.lanes[0];
         assert_eq!((lane.stopped, lane.trouble), (stopped, None), "end {end}");
         assert_eq!(lane.at_end, stopped.is_none(), "end {end}");
@@ -157,36 +151,11 @@ fn another_chain_of_a_partition_that_is_paused_is_paused() {
         ..common
     };
     desk.lanes[0].paused = true;
-    look_at_bounds(&common, &bounded(0, HEAD - 1), &mut desk, &mut 1, 0);
+    look_at_bounds(&common, &Bounded(0, HEAD - 1), &mut desk, &mut 1, 0);
     let lane = &desk.lanes[0];
     assert_eq!((lane.chain.incarnation, lane.paused), (1, true));
-    steer(&bounded(0, HEAD - 1), &mut desk, 0);
+    steer(&Bounded(0, HEAD - 1), &mut desk);
     assert!(!desk.lanes[0].paused);
-}
-
-/// A client that was asked to go on elsewhere and delivers nothing is asked in another way, until
-/// something comes, be it an end.
-#[test]
-fn a_partition_of_which_nothing_comes_is_assigned_again() {
-    let (_, mut desk) = desk(None);
-    let client = bounded(0, HEAD + 9);
-    let assigned_by = |desk: &mut Desk, now_ms| {
-        steer(&client, desk, now_ms);
-        client.2.borrow().len()
-    };
-    assert_eq!(assigned_by(&mut desk, 100_000), 0, "nothing was asked");
-    desk.lanes[0].misplaced = true;
-    assert_eq!(assigned_by(&mut desk, 100_000), 0, "a seek");
-    assert_eq!(assigned_by(&mut desk, 129_999), 0);
-    desk.lanes[0].paused = true;
-    assert!(!desk.lanes[0].is_unheard(130_000), "held back");
-    desk.lanes[0].paused = false;
-    assert_eq!(assigned_by(&mut desk, 130_000), 1);
-    assert_eq!(client.2.borrow()[0], HEAD);
-    assert_eq!(assigned_by(&mut desk, 159_999), 1);
-    assert_eq!(assigned_by(&mut desk, 160_000), 2);
-    desk.reached_end(0);
-    assert_eq!(assigned_by(&mut desk, 500_000), 2);
 }
 
 /// Who reads a partition as something that is over goes on with what it is now.

@@ -178,7 +178,7 @@ impl Client {
     fn deliver(&mut self, desk: &mut Desk, partition: i32, now_ms: u64) {
         let next = self.next.entry(partition).or_default();
         if *next >= OFFSETS {
-            desk.reached_end(partition);
+            desk.reached_end(TOPIC, partition);
             return;
         }
         let value = value(partition, *next);
@@ -385,14 +385,17 @@ fn a_topic_that_was_made_again_while_it_was_read_is_compared() {
     };
     client.deliver(&mut desk, 0, 0);
     client.deliver(&mut desk, 0, 0);
+    assert!(!desk.is_outdated());
     desk.replaced("another");
     assert!(!desk.lanes[0].is_doubted());
+    assert!(desk.is_outdated(), "nothing of it has to be finished");
     desk.replaced(TOPIC);
     // of the new one, where the old one had got to
     client.deliver(&mut desk, 0, 0);
     assert_eq!(desk.lanes[0].writer.read(), 2);
     desk.keep(&common, 0);
     assert!(desk.lanes[0].is_doubted() && desk.lanes[0].is_open());
+    assert!(!desk.is_outdated(), "what was read is not counted yet");
     fold.lock().unwrap().fold(&door, 1);
     desk.hear(door.take_fates(WRITER), &common);
     desk.keep(&common, 0);
@@ -405,6 +408,7 @@ fn a_topic_that_was_made_again_while_it_was_read_is_compared() {
         (lane.misplaced, lane.target(), lane.trouble),
         (true, 1, None)
     );
+    assert!(desk.is_outdated());
     // without a record to compare there is nothing that would show it
     let position = Head {
         position: 7,
@@ -414,10 +418,13 @@ fn a_topic_that_was_made_again_while_it_was_read_is_compared() {
     desk.replaced(TOPIC);
     desk.keep(&common, 0);
     assert_eq!(desk.lanes[0].trouble, Some(Trouble::Changed));
+    assert!(!desk.is_outdated(), "that is seen to first");
+    desk.clear();
+    assert!(!desk.is_outdated(), "the next client knows nothing of it");
 }
 
 #[test]
-fn the_end_of_a_number_is_the_end_of_its_only_lane() {
+fn an_end_is_that_of_the_partition_of_its_topic() {
     let door = shaped_door(10);
     let mut desk = desk(&door, 100);
     let head = Head {
@@ -432,27 +439,45 @@ fn the_end_of_a_number_is_the_end_of_its_only_lane() {
         chain: chain(1),
         head,
     });
-    desk.reached_end(1);
-    assert_eq!(
-        desk.lanes
-            .iter()
-            .map(|lane| lane.at_end)
-            .collect::<Vec<_>>(),
-        [false, true]
-    );
     let other = ChainKey {
         topic: "u".into(),
-        ..chain(0)
+        ..chain(1)
     };
     desk.assigned(&Assigned { chain: other, head });
-    desk.reached_end(0);
-    let maybe: Vec<_> = desk
-        .lanes
-        .iter()
-        .map(|lane| (lane.at_end, lane.maybe_end))
-        .collect();
-    let open = Some(MaybeEnd::default());
-    assert_eq!(maybe, [(false, open), (true, None), (false, open)]);
+    desk.reached_end(TOPIC, 1);
+    let ended: Vec<bool> = desk.lanes.iter().map(|lane| lane.at_end).collect();
+    assert_eq!(ended, [false, true, false]);
+    desk.lanes[0].misplaced = true;
+    desk.reached_end(TOPIC, 0);
+    assert!(!desk.lanes[0].at_end, "it was said of another place");
+}
+
+/// What was let go is read again, and nothing behind it is counted before.
+#[test]
+fn a_record_that_was_let_go_comes_again() {
+    let door = shaped_door(10);
+    let mut desk = desk(&door, 100);
+    let head = Head {
+        position: 0,
+        last_record: None,
+    };
+    desk.assigned(&Assigned {
+        chain: chain(0),
+        head,
+    });
+    desk.let_go(TOPIC, 0);
+    let value = value(0, 5);
+    let arrived = Arrived {
+        topic: TOPIC,
+        partition: 0,
+        offset: 5,
+        timestamp: None,
+        value: Some(&value),
+    };
+    desk.record(&arrived, 0);
+    let lane = &desk.lanes[0];
+    assert_eq!((lane.writer.read(), lane.target()), (0, 0));
+    assert!(lane.misplaced);
 }
 
 /// However many records come between two looks at everything else: a state log that takes one

@@ -319,27 +319,6 @@ fn what_retention_took_is_part_of_the_next_delta() {
 }
 
 #[test]
-fn an_end_that_is_only_said_of_a_number_is_looked_at() {
-    for (ends, at_end) in [
-        (&[HEAD][..], true),
-        (&[HEAD - 1], true),
-        (&[HEAD + 1], false),
-        (&[HEAD + 1, HEAD + 1], true),
-        (&[HEAD + 1, HEAD + 2], false),
-    ] {
-        let mut lane = lane();
-        lane.maybe_end = Some(MaybeEnd::default());
-        for end in ends {
-            lane.ask_end(*end);
-        }
-        assert_eq!(lane.at_end, at_end, "{ends:?}");
-    }
-    let mut lane = lane();
-    lane.ask_end(HEAD);
-    assert!(!lane.at_end, "nobody said so");
-}
-
-#[test]
 fn a_stopped_lane_counts_nothing() {
     let mut lane = lane();
     count(&mut lane, HEAD, 0);
