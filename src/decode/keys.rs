@@ -191,6 +191,7 @@ impl Keys {
 /// cover a key that is at least as long as one and at most as long as both.
 #[inline]
 fn begins_with(text: &[u8], key: &[u8]) -> bool {
+    #[inline]
     fn ends_equal<const N: usize>(text: &[u8], key: &[u8]) -> bool {
         text.first_chunk::<N>() == key.first_chunk() && text.last_chunk::<N>() == key.last_chunk()
     }

@@ -1,4 +1,13 @@
-//! Sparse counts by cell of a layout: plain while they grow, packed once they hardly do.
+//! Counts by cell of a layout: plain while they grow, packed once they hardly do.
+//!
+//! ```text
+//! sparse   12 bytes for each cell with a count
+//! dense     4 bytes for each cell up to the last one with a count   where that is less
+//! packed   see `packed`
+//! ```
+//!
+//! Which of the plain forms it is follows from the counts alone, whatever order they came in: all
+//! replicas agree on the bytes that they take.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +28,11 @@ impl PartialEq for Cells {
 impl Eq for Cells {}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 enum Form {
-    Plain(Plain),
-    Packed(#[serde(with = "run")] Box<[u8]>),
+    Sparse(Sparse),
+    Dense(Dense),
+    Packed(Box<[u8]>),
 }
 
 impl Default for Form {
@@ -30,17 +41,38 @@ impl Default for Form {
     }
 }
 
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-struct Plain {
-    cells: Vec<u32>,
-    counts: Vec<u64>,
+/// How counts stand in snapshots.
+#[derive(Serialize, Deserialize)]
+enum Stored {
+    Plain(Sparse),
+    Packed(#[serde(with = "run")] Box<[u8]>),
+}
+
+impl From<Stored> for Form {
+    fn from(stored: Stored) -> Self {
+        match stored {
+            Stored::Plain(sparse) => sparse.settled(),
+            Stored::Packed(bytes) => Self::Packed(bytes),
+        }
+    }
+}
+
+impl From<Form> for Stored {
+    fn from(form: Form) -> Self {
+        match form {
+            Form::Sparse(sparse) => Self::Plain(sparse),
+            Form::Dense(dense) => Self::Plain(dense.to_sparse()),
+            Form::Packed(bytes) => Self::Packed(bytes),
+        }
+    }
 }
 
 impl Cells {
     /// The cells and their counts, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         match &self.0 {
-            Form::Plain(plain) => Iter::Plain(plain.iter()),
+            Form::Sparse(sparse) => Iter::Sparse(sparse.iter()),
+            Form::Dense(dense) => Iter::Dense(dense.iter()),
             Form::Packed(bytes) => Iter::Packed(packed::unpack(bytes)),
         }
     }
@@ -48,14 +80,31 @@ impl Cells {
     /// Adds them to sums by cell.
     pub fn add_to(&self, sums: &mut [u64]) {
         match &self.0 {
-            Form::Plain(plain) => add_all(plain.iter(), sums),
+            Form::Sparse(sparse) => add_all(sparse.iter(), sums),
+            Form::Dense(dense) => {
+                for (sum, count) in sums.iter_mut().zip(&dense.counts) {
+                    *sum += u64::from(*count);
+                }
+            }
             Form::Packed(bytes) => add_all(packed::unpack(bytes), sums),
         }
     }
 
     /// Adds ascending `(cell, count)` pairs; what was packed is plain from here on.
     pub(super) fn add(&mut self, more: &[(u32, u64)]) {
-        self.plain().add(more);
+        if let Form::Packed(bytes) = &self.0 {
+            let (cells, counts) = packed::unpack(bytes).unzip();
+            self.0 = Sparse { cells, counts }.settled();
+        }
+        self.0 = match std::mem::take(&mut self.0) {
+            Form::Dense(mut dense) if dense.has_room(more) => {
+                dense.add(more);
+                dense.settled()
+            }
+            Form::Dense(dense) => dense.to_sparse().with(more),
+            Form::Sparse(sparse) => sparse.with(more),
+            packed @ Form::Packed(_) => packed,
+        };
     }
 
     /// Adds what was counted elsewhere.
@@ -65,9 +114,12 @@ impl Cells {
     }
 
     pub(super) fn pack(&mut self) {
-        if let Form::Plain(plain) = &self.0 {
-            self.0 = Form::Packed(packed::pack(plain.iter()));
-        }
+        let bytes = match &self.0 {
+            Form::Sparse(sparse) => packed::pack(sparse.iter()),
+            Form::Dense(dense) => packed::pack(dense.iter()),
+            Form::Packed(_) => return,
+        };
+        self.0 = Form::Packed(bytes);
     }
 
     pub(super) fn is_packed(&self) -> bool {
@@ -77,22 +129,11 @@ impl Cells {
     /// The bytes that they take beyond the value itself: the same on all replicas.
     pub(super) fn bytes(&self) -> usize {
         match &self.0 {
-            Form::Plain(Plain { cells, counts }) => {
+            Form::Sparse(Sparse { cells, counts }) => {
                 cells.len() * size_of::<u32>() + counts.len() * size_of::<u64>()
             }
+            Form::Dense(dense) => dense.counts.len() * size_of::<u32>(),
             Form::Packed(bytes) => bytes.len(),
-        }
-    }
-
-    fn plain(&mut self) -> &mut Plain {
-        if let Form::Packed(bytes) = &self.0 {
-            let (cells, counts) = packed::unpack(bytes).unzip();
-            self.0 = Form::Plain(Plain { cells, counts });
-        }
-        match &mut self.0 {
-            Form::Plain(plain) => plain,
-            #[expect(clippy::unreachable, reason = "made plain just above")]
-            Form::Packed(_) => unreachable!(),
         }
     }
 }
@@ -105,25 +146,124 @@ fn add_all(cells: impl Iterator<Item = (u32, u64)>, sums: &mut [u64]) {
     }
 }
 
-enum Iter<'a, P> {
-    Plain(P),
+enum Iter<'a, S, D> {
+    Sparse(S),
+    Dense(D),
     Packed(Unpacked<'a>),
 }
 
-impl<P: Iterator<Item = (u32, u64)>> Iterator for Iter<'_, P> {
+impl<S, D> Iterator for Iter<'_, S, D>
+where
+    S: Iterator<Item = (u32, u64)>,
+    D: Iterator<Item = (u32, u64)>,
+{
     type Item = (u32, u64);
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Self::Plain(plain) => plain.next(),
+            Self::Sparse(sparse) => sparse.next(),
+            Self::Dense(dense) => dense.next(),
             Self::Packed(unpacked) => unpacked.next(),
         }
     }
 }
 
-impl Plain {
+/// Whether so many cells with counts, of which `last` is the last, take less room in a dense form.
+fn is_dense(filled: usize, cells: usize) -> bool {
+    filled * (size_of::<u32>() + size_of::<u64>()) > cells * size_of::<u32>()
+}
+
+/// Counts of all cells up to the last that has one, at least a third of which are above 0.
+#[derive(Debug, Clone)]
+struct Dense {
+    counts: Vec<u32>,
+    filled: usize,
+}
+
+impl Dense {
+    fn iter(&self) -> impl Iterator<Item = (u32, u64)> + Clone + '_ {
+        let all = (0..).zip(self.counts.iter().map(|count| u64::from(*count)));
+        all.filter(|(_, count)| *count > 0)
+    }
+
+    /// Whether no sum gets too large for this form, and no cell is far beyond the others.
+    fn has_room(&self, more: &[(u32, u64)]) -> bool {
+        let last = more.last().map_or(0, |(last, _)| *last as usize + 1);
+        let cells = self.counts.len().max(last);
+        let is_near = is_dense(self.filled + more.len(), cells);
+        let fits = |(cell, count): &(u32, u64)| {
+            let sum = self.counts.get(*cell as usize).copied().unwrap_or(0);
+            u32::try_from(u64::from(sum).saturating_add(*count)).is_ok()
+        };
+        is_near && more.iter().all(fits)
+    }
+
+    /// Adds ascending pairs, for which there is room.
+    fn add(&mut self, more: &[(u32, u64)]) {
+        if let Some((last, _)) = more.last()
+            && *last as usize >= self.counts.len()
+        {
+            self.counts
+                .reserve_exact(*last as usize + 1 - self.counts.len());
+            self.counts.resize(*last as usize + 1, 0);
+        }
+        for (cell, count) in more {
+            if let Some(sum) = self.counts.get_mut(*cell as usize) {
+                self.filled += usize::from(*sum == 0 && *count > 0);
+                *sum += u32::try_from(*count).unwrap_or(u32::MAX);
+            }
+        }
+    }
+
+    fn settled(self) -> Form {
+        if is_dense(self.filled, self.counts.len()) {
+            Form::Dense(self)
+        } else {
+            Form::Sparse(self.to_sparse())
+        }
+    }
+
+    fn to_sparse(&self) -> Sparse {
+        let (cells, counts) = self.iter().unzip();
+        Sparse { cells, counts }
+    }
+}
+
+/// The cells that have counts, and these.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Sparse {
+    cells: Vec<u32>,
+    counts: Vec<u64>,
+}
+
+impl Sparse {
     fn iter(&self) -> impl Iterator<Item = (u32, u64)> + Clone + '_ {
         self.cells.iter().copied().zip(self.counts.iter().copied())
+    }
+
+    fn settled(self) -> Form {
+        let cells = self.cells.last().map_or(0, |last| *last as usize + 1);
+        let narrow = |count: &u64| u32::try_from(*count).ok();
+        if !is_dense(self.cells.len(), cells)
+            || self.counts.iter().any(|count| narrow(count).is_none())
+        {
+            return Form::Sparse(self);
+        }
+        let mut dense = Dense {
+            counts: vec![0; cells],
+            filled: self.cells.len(),
+        };
+        for (cell, count) in self.iter() {
+            if let Some(place) = dense.counts.get_mut(cell as usize) {
+                *place = narrow(&count).unwrap_or(0);
+            }
+        }
+        Form::Dense(dense)
+    }
+
+    fn with(mut self, more: &[(u32, u64)]) -> Form {
+        self.add(more);
+        self.settled()
     }
 
     /// Adds ascending `(cell, count)` pairs. Most cells are there already after the first few
@@ -185,6 +325,49 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Which form counts have depends on nothing but them, and sums may get large.
+    #[test]
+    fn the_form_follows_from_the_counts() {
+        let few = [(0, 1), (990, 1)];
+        let many: Vec<(u32, u64)> = (0..300).map(|cell| (cell * 2, 7)).collect();
+        let large = [(5, u64::from(u32::MAX))];
+        let of = |adds: &[&[(u32, u64)]]| {
+            let mut cells = Cells::default();
+            for add in adds {
+                cells.add(add);
+            }
+            cells
+        };
+        let form = |cells: &Cells| match cells.0 {
+            Form::Sparse(_) => "sparse",
+            Form::Dense(_) => "dense",
+            Form::Packed(_) => "packed",
+        };
+        assert_eq!(form(&of(&[&few])), "sparse");
+        assert_eq!(form(&of(&[&many])), "dense");
+        assert_eq!(of(&[&many]).bytes(), 599 * 4);
+        for (adds, expected) in [
+            ([&many[..], &few], "sparse"),
+            ([&many, &many], "dense"),
+            ([&many[..40], &many], "dense"),
+            ([&large, &many], "dense"),
+            ([&many, &[(0, u64::from(u32::MAX))]], "sparse"),
+            ([&many, &[(u32::MAX, 1)]], "sparse"),
+        ] {
+            let (forth, mut back) = (of(&adds), of(&[adds[1], adds[0]]));
+            assert_eq!((form(&forth), form(&back)), (expected, expected));
+            assert_eq!(forth, back);
+            assert_eq!(forth.bytes(), back.bytes());
+            let stored = rmp_serde::to_vec_named(&forth).unwrap();
+            let read: Cells = rmp_serde::from_slice(&stored).unwrap();
+            assert_eq!((form(&read), &read), (expected, &forth));
+            back.pack();
+            assert_eq!(back, forth);
+            back.add(&[]);
+            assert_eq!(form(&back), expected, "unpacked");
+        }
+    }
+
     proptest! {
         /// Adding sparse counts equals adding the dense vectors, whether some are packed or not.
         #[test]
@@ -209,6 +392,10 @@ mod tests {
             prop_assert_eq!(sparse.iter().collect::<Vec<_>>(), expected.clone());
             sparse.pack();
             prop_assert!(sparse.is_packed());
+            prop_assert_eq!(sparse.iter().collect::<Vec<_>>(), expected.clone());
+            sparse.add(&[]);
+            let cells = expected.last().map_or(0, |(last, _)| *last as usize + 1);
+            prop_assert_eq!(matches!(sparse.0, Form::Dense(_)), is_dense(expected.len(), cells));
             prop_assert_eq!(sparse.iter().collect::<Vec<_>>(), expected);
             let mut sums = [0; 40];
             sparse.add_to(&mut sums);

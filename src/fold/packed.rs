@@ -66,6 +66,7 @@ fn dense(cells: impl Iterator<Item = (u32, u64)>, last: u32) -> Box<[u8]> {
     let mut bits = BitWriter::begin(DENSE, u64::from(last) + 1);
     let (mut model, mut next) = (Model::default(), 0);
     for (cell, count) in cells {
+        let cell = u64::from(cell);
         for _ in next..cell {
             model.put(&mut bits, 0);
         }
@@ -79,7 +80,8 @@ fn sparse(cells: impl Iterator<Item = (u32, u64)>, pairs: usize) -> Box<[u8]> {
     let mut bits = BitWriter::begin(SPARSE, pairs as u64);
     let (mut gaps, mut counts, mut next) = (Model::default(), Model::default(), 0);
     for (cell, count) in cells {
-        gaps.put(&mut bits, u64::from(cell - next));
+        let cell = u64::from(cell);
+        gaps.put(&mut bits, cell - next);
         counts.put(&mut bits, count - 1);
         next = cell + 1;
     }
@@ -108,7 +110,7 @@ pub(super) struct Unpacked<'a> {
     /// Numbers, or pairs of them, that are still to come.
     left: u64,
     /// The next cell.
-    cell: u32,
+    cell: u64,
     gaps: Model,
     counts: Model,
 }
@@ -122,13 +124,13 @@ impl Iterator for Unpacked<'_> {
             self.left -= 1;
             let count = if self.is_sparse {
                 let gap = self.gaps.take(&mut self.bits);
-                self.cell = self.cell.checked_add(u32::try_from(gap).ok()?)?;
+                self.cell = self.cell.checked_add(gap)?;
                 self.counts.take(&mut self.bits).checked_add(1)?
             } else {
                 self.counts.take(&mut self.bits)
             };
-            let cell = self.cell;
-            self.cell = cell.checked_add(1)?;
+            let cell = u32::try_from(self.cell).ok()?;
+            self.cell += 1;
             if count > 0 {
                 return Some((cell, count));
             }
