@@ -215,8 +215,7 @@ impl Reader {
         self.desk.lanes.iter().any(|lane| lane.writer.is_busy())
     }
 
-    /// Whether the client should be replaced, since a topic was made again: see
-    /// [`super::rebalance`].
+    /// Whether the client should be replaced, since a topic was made again: see `rebalance`.
     pub fn is_outdated(&self) -> bool {
         self.desk.is_outdated()
     }
