@@ -92,10 +92,6 @@ impl Cells {
 
     /// Adds ascending `(cell, count)` pairs; what was packed is plain from here on.
     pub(super) fn add(&mut self, more: &[(u32, u64)]) {
-        if let Form::Packed(bytes) = &self.0 {
-            let (cells, counts) = packed::unpack(bytes).unzip();
-            self.0 = Sparse { cells, counts }.settled();
-        }
         self.0 = match std::mem::take(&mut self.0) {
             Form::Dense(mut dense) if dense.has_room(more) => {
                 dense.add(more);
@@ -103,7 +99,10 @@ impl Cells {
             }
             Form::Dense(dense) => dense.to_sparse().with(more),
             Form::Sparse(sparse) => sparse.with(more),
-            packed @ Form::Packed(_) => packed,
+            Form::Packed(bytes) => {
+                let (cells, counts) = packed::unpack(&bytes).unzip();
+                Sparse { cells, counts }.with(more)
+            }
         };
     }
 
@@ -168,7 +167,8 @@ where
     }
 }
 
-/// Whether so many cells with counts, of which `last` is the last, take less room in a dense form.
+/// Whether `filled` counts, the last of them in the last of so many cells, take less room in a
+/// dense form.
 fn is_dense(filled: usize, cells: usize) -> bool {
     filled * (size_of::<u32>() + size_of::<u64>()) > cells * size_of::<u32>()
 }
