@@ -151,7 +151,7 @@ impl Client for BaseConsumer<Group> {
     }
 }
 
-/// Begins to read partitions, whose records then come in batches.
+/// Begins to read partitions, whose records come through the queue of [`super::records`].
 fn begin(consumer: &BaseConsumer<Group>, list: &TopicPartitionList) -> KafkaResult<()> {
     for partition in list.elements() {
         let line = &consumer.context().line;

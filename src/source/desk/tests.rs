@@ -423,27 +423,26 @@ fn a_topic_that_was_made_again_while_it_was_read_is_compared() {
     assert!(!desk.is_outdated(), "the next client knows nothing of it");
 }
 
-#[test]
-fn an_end_is_that_of_the_partition_of_its_topic() {
-    let door = shaped_door(10);
-    let mut desk = desk(&door, 100);
+/// A partition is read from its first record on.
+fn begin(desk: &mut Desk, chain: ChainKey) {
     let head = Head {
         position: 0,
         last_record: None,
     };
-    desk.assigned(&Assigned {
-        chain: chain(0),
-        head,
-    });
-    desk.assigned(&Assigned {
-        chain: chain(1),
-        head,
-    });
+    desk.assigned(&Assigned { chain, head });
+}
+
+#[test]
+fn an_end_is_that_of_the_partition_of_its_topic() {
+    let door = shaped_door(10);
+    let mut desk = desk(&door, 100);
     let other = ChainKey {
         topic: "u".into(),
         ..chain(1)
     };
-    desk.assigned(&Assigned { chain: other, head });
+    for chain in [chain(0), chain(1), other] {
+        begin(&mut desk, chain);
+    }
     desk.reached_end(TOPIC, 1);
     let ended: Vec<bool> = desk.lanes.iter().map(|lane| lane.at_end).collect();
     assert_eq!(ended, [false, true, false]);
@@ -457,14 +456,7 @@ fn an_end_is_that_of_the_partition_of_its_topic() {
 fn a_record_that_was_let_go_comes_again() {
     let door = shaped_door(10);
     let mut desk = desk(&door, 100);
-    let head = Head {
-        position: 0,
-        last_record: None,
-    };
-    desk.assigned(&Assigned {
-        chain: chain(0),
-        head,
-    });
+    begin(&mut desk, chain(0));
     desk.let_go(TOPIC, 0);
     let value = value(0, 5);
     let arrived = Arrived {
@@ -486,14 +478,7 @@ fn a_record_that_was_let_go_comes_again() {
 fn a_delta_ends_at_its_bound_between_two_looks() {
     let door = shaped_door(10);
     let mut desk = desk(&door, 100);
-    let head = Head {
-        position: 0,
-        last_record: None,
-    };
-    desk.assigned(&Assigned {
-        chain: chain(0),
-        head,
-    });
+    begin(&mut desk, chain(0));
     let read = |desk: &mut Desk, offsets: std::ops::Range<i64>| {
         for offset in offsets {
             let value = value(0, offset);
@@ -512,7 +497,7 @@ fn a_delta_ends_at_its_bound_between_two_looks() {
     assert_eq!(read(&mut desk, 0..2), (0, 2, false), "far from its bound");
     desk.finish(0);
     assert!(desk.lanes[0].cut(), "two records were too large");
-    desk.lanes[0].restart(Some(head));
+    desk.lanes[0].restart(None);
     desk.lanes[0].misplaced = false;
     // [0, 1) is sealed, [1, 2) is tallied, and the rest is left to be read again
     assert_eq!(read(&mut desk, 0..9), (1, 2, true));

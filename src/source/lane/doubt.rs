@@ -6,6 +6,8 @@
 //! that record is there                  the same records: go on
 //! another one, or none                  not the partition that was counted, see `place`
 //! ```
+//!
+//! Once that is settled for all its lanes the client is replaced, see `rebalance`.
 
 use super::{Lane, Trouble};
 
