@@ -155,8 +155,13 @@ impl Worker {
 
     /// Counts what was fetched.
     fn read(&mut self, intake: &Intake) -> Result<(), Broken> {
-        poll(intake)?;
+        // where there can be no records, only the group has news
+        let is_empty = self.reader.places().next().is_none();
+        poll(intake, if is_empty { WAIT_IDLE } else { Duration::ZERO })?;
         self.reader.take_changes(&intake.context().given);
+        if self.reader.places().next().is_none() {
+            return Ok(());
+        }
         let wait = if self.reader.is_busy() {
             WAIT_BUSY
         } else {
@@ -168,7 +173,7 @@ impl Worker {
                 now_ms = self.now_ms();
                 // what is handed out was fetched before this poll: a topic that was made again
                 // before any of it is known from here on
-                polled = poll(intake);
+                polled = poll(intake, Duration::ZERO);
                 if self.reader.take_changes(&intake.context().given) {
                     self.reader.let_go(fetched.topic(), fetched.partition());
                 }
@@ -176,7 +181,7 @@ impl Worker {
             taken += 1;
             self.take(fetched, now_ms);
             if taken % RECORDS_MAX == 0 && polled.is_ok() {
-                polled = poll(intake).and_then(|()| self.keep(intake));
+                polled = poll(intake, Duration::ZERO).and_then(|()| self.keep(intake));
                 now_ms = self.now_ms();
             }
             if polled.is_ok() && !self.shared.stops() {
@@ -314,9 +319,10 @@ impl Worker {
     }
 }
 
-/// Lets the client do what is due: its group, its errors and its log.
-fn poll(consumer: &BaseConsumer<Group>) -> Result<(), Broken> {
-    while let Some(result) = consumer.poll(Duration::ZERO) {
+/// Lets the client do what is due: its group, its errors and its log. Waits for that up to `wait`.
+fn poll(consumer: &BaseConsumer<Group>, mut wait: Duration) -> Result<(), Broken> {
+    while let Some(result) = consumer.poll(wait) {
+        wait = Duration::ZERO;
         match result {
             Ok(_) => {
                 tracing::error!("a record came out of turn, the kafka client is replaced");
