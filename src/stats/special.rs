@@ -155,6 +155,15 @@ impl StudentT {
         self.peak * exp(-f64::midpoint(self.df, 1.0) * log1p(t * t / self.df))
     }
 
+    /// About the `t^2` with `P(|X| >= |t|) = p`: by the first term of the tail's series, so the
+    /// better the smaller `p`.
+    pub(super) fn far_squared(self, p: f64) -> f64 {
+        let half_df = self.df / 2.0;
+        let log_beta = lgamma(half_df) + lgamma(0.5) - lgamma(half_df + 0.5);
+        let rest = exp((log(p.max(f64::MIN_POSITIVE) * half_df) + log_beta) / half_df);
+        self.df * (1.0 / rest.min(1.0) - 1.0)
+    }
+
     /// `P(|X| >= |t|)`.
     pub(super) fn sf_two_sided(self, t: f64) -> f64 {
         let squared = t * t;

@@ -39,7 +39,9 @@ const PANELS_MAX: usize = 16;
 /// Where the search for a critical value ends, so that it is a number also for an `alpha` of 0.
 const CRITICAL_VALUE_MAX: f64 = f64::MAX / 2.0;
 /// How near `ln p` must come to `ln alpha`.
-const CRITICAL_TOLERANCE: f64 = 1e-13;
+const CRITICAL_TOLERANCE: f64 = 1e-12;
+/// What is taken of [`StudentT::far_squared`] to be below what it stands for.
+const FAR_SHARE: f64 = 0.9;
 /// Halvings of `1 / NU_SHARE_MIN` that leave no digit of a reach to be found.
 const REACH_STEPS: u32 = 64;
 /// By how much the tail at a reach is above its level: more than the tail's own error.
@@ -154,7 +156,7 @@ impl ChiSquared {
 
     /// The smallest `T` whose p-value is at most `alpha`, within 1e-12 of it, for a line on a
     /// chart; 0 where `df` is 0 or `alpha` is 1 or more, at most 2^1023. By regula falsi on `ln p`
-    /// with the Illinois step (Dowell & Jarratt 1971): a dozen evaluations of
+    /// with the Illinois step (Dowell & Jarratt 1971): some seven evaluations of
     /// [`Self::p_natural`].
     pub fn critical_value(alpha: f64, df: usize, natural: Natural) -> f64 {
         if df == 0 || alpha >= 1.0 {
@@ -165,7 +167,20 @@ impl ChiSquared {
             let p = Self { value, df }.p_natural(natural);
             log(p.max(f64::MIN_POSITIVE)) - aim
         };
-        let (mut low, mut high) = ((0.0, -aim), (1.0, excess(1.0)));
+        // p is at least what each of the two parts alone makes of it, and mostly less than alpha
+        // where both are at their own critical values
+        let (least, most) = if natural.nu > 0.0 {
+            let sampled = Self::critical_value(alpha, df, Natural::NONE);
+            let moved = natural.nu * StudentT::new(natural.tail_df).far_squared(alpha);
+            let most = (sampled + moved).min(CRITICAL_VALUE_MAX);
+            (sampled.max(moved * FAR_SHARE).min(most), most)
+        } else {
+            (0.0, 1.0)
+        };
+        let (mut low, mut high) = ((0.0, -aim), (least, excess(least)));
+        if high.1 > 0.0 {
+            (low, high) = (high, (most, excess(most)));
+        }
         while high.1 > 0.0 && high.0 < CRITICAL_VALUE_MAX {
             low = high;
             high = (high.0 * 2.0, excess(high.0 * 2.0));

@@ -73,6 +73,12 @@ fn a_critical_value_is_where_p_is_alpha() {
         (5.8e-7, 15, 0.0, 16.0),
         (5.8e-7, 15, 20.0, 16.0),
         (0.5, 3, 2.0, 2.0),
+        (0.999, 3, 2.0, 30.0),
+        (1e-9, 1, 0.01, 4.0),
+        (1e-9, 15, 2_000.0, 4.0),
+        (1e-5, 15, 3.0, 60.0),
+        (1e-40, 2, 1e-3, 16.0),
+        (0.01, 9, 5.0, 0.9),
     ] {
         let natural = Natural { nu, tail_df };
         let value = ChiSquared::critical_value(alpha, df, natural);
