@@ -80,13 +80,19 @@ impl Cells {
     /// Adds them to sums by cell.
     pub fn add_to(&self, sums: &mut [u64]) {
         match &self.0 {
-            Form::Sparse(sparse) => add_all(sparse.iter(), sums),
+            Form::Sparse(sparse) => {
+                for (cell, count) in sparse.iter() {
+                    if let Some(sum) = sums.get_mut(cell as usize) {
+                        *sum += count;
+                    }
+                }
+            }
             Form::Dense(dense) => {
                 for (sum, count) in sums.iter_mut().zip(&dense.counts) {
                     *sum += u64::from(*count);
                 }
             }
-            Form::Packed(bytes) => add_all(packed::unpack(bytes), sums),
+            Form::Packed(bytes) => packed::add_to(bytes, sums),
         }
     }
 
@@ -133,14 +139,6 @@ impl Cells {
             }
             Form::Dense(dense) => dense.counts.len() * size_of::<u32>(),
             Form::Packed(bytes) => bytes.len(),
-        }
-    }
-}
-
-fn add_all(cells: impl Iterator<Item = (u32, u64)>, sums: &mut [u64]) {
-    for (cell, count) in cells {
-        if let Some(sum) = sums.get_mut(cell as usize) {
-            *sum += count;
         }
     }
 }

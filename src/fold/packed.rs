@@ -102,6 +102,26 @@ pub(super) fn unpack(bytes: &[u8]) -> Unpacked<'_> {
     }
 }
 
+/// Adds the counts of [`pack`]'s bytes to sums by cell; of cells beyond these to none.
+pub(super) fn add_to(bytes: &[u8], sums: &mut [u64]) {
+    let mut unpacked = unpack(bytes);
+    if unpacked.is_sparse {
+        for (cell, count) in unpacked {
+            if let Some(sum) = sums.get_mut(cell as usize) {
+                *sum = sum.wrapping_add(count);
+            }
+        }
+        return;
+    }
+    let cells = usize::try_from(unpacked.left).unwrap_or(usize::MAX);
+    for sum in sums.iter_mut().take(cells) {
+        if unpacked.bits.is_at_end() {
+            return;
+        }
+        *sum = sum.wrapping_add(unpacked.counts.take(&mut unpacked.bits));
+    }
+}
+
 /// See [`unpack`].
 #[derive(Debug, Clone)]
 pub(super) struct Unpacked<'a> {
@@ -173,35 +193,41 @@ impl Model {
 
     fn take(&mut self, bits: &mut BitReader<'_>) -> u64 {
         let mean = self.mean >> FRACTION;
+        let flags = u32::from(mean >= ZERO_APART);
         // one look serves nearly all numbers
-        let mut word = bits.peek();
-        if mean >= ZERO_APART {
+        let word = bits.peek();
+        if flags == 1 && word & 1 == 1 {
             bits.skip(1);
-            if word & 1 == 1 {
-                return 0;
-            }
-            word >>= 1;
+            return 0;
         }
-        let zeros = word.trailing_zeros().min(QUOTIENT_MAX);
-        let distance = if zeros < QUOTIENT_MAX {
-            let parameter = self.parameter();
-            bits.skip(zeros + 1);
-            // the flag of a zero, the quotient and its end are 21 bits at most
-            let rest = if parameter < PEEKED - QUOTIENT_MAX {
-                bits.skip(parameter);
-                (word >> (zeros + 1)) & ((1 << parameter) - 1)
-            } else {
-                bits.take(parameter)
-            };
+        let word = word >> flags;
+        let (zeros, parameter) = (word.trailing_zeros(), self.parameter());
+        // the flag of a zero, the quotient and its end are 21 bits at most
+        let distance = if zeros < QUOTIENT_MAX && parameter < PEEKED - QUOTIENT_MAX {
+            bits.skip(flags + zeros + 1 + parameter);
+            let rest = (word >> (zeros + 1)) & ((1 << parameter) - 1);
             (u64::from(zeros) << parameter) | rest
         } else {
-            bits.skip(QUOTIENT_MAX);
-            let length = u32::try_from(bits.take(6)).unwrap_or(0) + 1;
-            bits.take(length.min(32)) | (bits.take(length.saturating_sub(32)) << 32)
+            bits.skip(flags);
+            self.take_long(bits)
         };
         let number = number_of(distance, mean);
         self.learn(number, distance);
         number
+    }
+
+    /// A distance that one look does not serve for sure.
+    #[cold]
+    fn take_long(self, bits: &mut BitReader<'_>) -> u64 {
+        let zeros = bits.peek().trailing_zeros().min(QUOTIENT_MAX);
+        if zeros < QUOTIENT_MAX {
+            bits.skip(zeros + 1);
+            let parameter = self.parameter();
+            return (u64::from(zeros) << parameter) | bits.take(parameter);
+        }
+        bits.skip(QUOTIENT_MAX);
+        let length = u32::try_from(bits.take(6)).unwrap_or(0) + 1;
+        bits.take(length.min(32)) | (bits.take(length.saturating_sub(32)) << 32)
     }
 
     /// The parameter of Rice's code for geometrically distributed numbers of this mean:
@@ -229,13 +255,14 @@ fn distance_of(number: u64, mean: u64) -> u64 {
     }
 }
 
+/// Without a branch on which side of the mean it is, which nobody can foretell.
 fn number_of(distance: u64, mean: u64) -> u64 {
+    let below = (distance & 1).wrapping_neg();
+    let from_mean = (distance.div_ceil(2) ^ below).wrapping_sub(below);
     if distance > 2 * mean {
         distance
-    } else if distance.is_multiple_of(2) {
-        mean + distance / 2
     } else {
-        mean - distance.div_ceil(2)
+        mean.wrapping_add(from_mean)
     }
 }
 
@@ -388,6 +415,22 @@ mod tests {
         assert_eq!(packed(&[]).len(), 0);
     }
 
+    fn added(bytes: &[u8], length: usize) -> Vec<u64> {
+        let mut sums = vec![7; length];
+        add_to(bytes, &mut sums);
+        sums
+    }
+
+    fn one_by_one(cells: &[(u32, u64)], length: usize) -> Vec<u64> {
+        let mut sums = vec![7_u64; length];
+        for (cell, count) in cells {
+            if let Some(sum) = sums.get_mut(*cell as usize) {
+                *sum = sum.wrapping_add(*count);
+            }
+        }
+        sums
+    }
+
     proptest! {
         /// What was packed comes out again.
         #[test]
@@ -408,10 +451,27 @@ mod tests {
             }
         }
 
+        /// What is added at once is what comes out one by one.
+        #[test]
+        fn sums_are_those_of_single_cells(
+            counts in prop::collection::vec(
+                prop_oneof![4 => Just(0_u64), 8 => 0_u64..20, 4 => 90_u64..110], 0..200,
+            ),
+            apart in 1_u32..40,
+            length in 0_usize..300,
+        ) {
+            let cells = cells(&counts);
+            let spread: Vec<_> =
+                cells.iter().map(|(cell, count)| (cell * apart, *count)).collect();
+            prop_assert_eq!(added(&packed(&spread), length), one_by_one(&spread, length));
+        }
+
         /// No bytes make it panic, or go on for long.
         #[test]
         fn any_bytes_are_unpacked(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            prop_assert!(unpack(&bytes).count() <= bytes.len() * 8);
+            let cells: Vec<_> = unpack(&bytes).collect();
+            prop_assert!(cells.len() <= bytes.len() * 8);
+            prop_assert_eq!(added(&bytes, 100), one_by_one(&cells, 100));
         }
     }
 }
