@@ -9,13 +9,14 @@ use std::sync::Arc;
 use crate::alert;
 use crate::alert::desk::Totals;
 use crate::alert::episode::Alert;
+use crate::alert::hourly;
 use crate::alert::judge::{Judge, Verdicts};
 use crate::alert::mutes::Muting;
 use crate::delta::LayoutId;
 use crate::fold::model::{ModelState, References};
 use crate::fold::pane::Panes;
 use crate::fold::webhooks::Marks;
-use crate::fold::window::{self, Window};
+use crate::fold::window::Window;
 use crate::fold::{Chain, LimitHits, Need, Topic};
 use crate::key::{ChainKey, ModelKey, Shard};
 use crate::layout::Layout;
@@ -144,14 +145,12 @@ impl Board {
 
     /// Adds up and scores the window of a model version that ends at `end`.
     pub fn window(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> ClosedWindow {
-        let window = window::sum(model, panes, end);
-        let scores = score::score_window(model, &window);
         let judge = self.judge_of(model);
+        let (window, hours) = hourly::sum(model, panes, end, judge.map(Arc::as_ref));
+        let scores = score::score_window(model, &window);
         let whole = alert::is_whole(model, &window);
         let judged = judge.filter(|_| whole);
-        let verdicts = judged.map_or_else(Vec::new, |judge| {
-            judge.window(&window, &alert::hours_of(model, panes, &window, judge))
-        });
+        let verdicts = judged.map_or_else(Vec::new, |judge| judge.window(&window, &hours));
         let Standing {
             firing,
             rejected_share,

@@ -25,6 +25,7 @@ mod check;
 pub mod exact;
 pub mod learn;
 mod moments;
+pub mod narrow;
 pub mod natural;
 pub mod progress;
 pub mod show;
@@ -233,6 +234,7 @@ impl BlockCells {
 }
 
 /// The block cell, within its series, of a cell of a series.
+#[inline]
 pub fn block_cell(series: &SeriesLayout, cell: usize) -> usize {
     match series.tests().get(cell) {
         Some(bin) => usize::from(*bin),

@@ -213,14 +213,20 @@ impl Judge {
             return Expected::global(whole);
         }
         let own = self.cells.offset(place)..self.cells.offset(place + 1);
+        let mut blocks = Vec::with_capacity(hours.len() * own.len());
+        for bucket in hours
+            .iter()
+            .filter_map(|hour| profile.counts.get(hour.bucket))
+        {
+            bucket.append_to(own.clone(), &mut blocks);
+        }
         let hours: Vec<Hour<'_>> = hours
             .iter()
-            .map(|hour| {
-                let bucket = profile.counts.get(hour.bucket);
+            .zip(blocks.chunks(own.len().max(1)))
+            .map(|(hour, block)| {
                 let of_window = hour.series.get(place).copied().unwrap_or_default();
-                let block = bucket.and_then(|all| all.get(own.clone()));
                 let hours = profile.hours.get(hour.bucket).copied();
-                Hour::of_block(of_window, block.unwrap_or(&[]), hours.unwrap_or(0))
+                Hour::of_block(of_window, block, hours.unwrap_or(0))
             })
             .collect();
         Expected::at_hours(whole, spread, &hours)

@@ -24,6 +24,7 @@ use super::compare::{Compared, compare};
 use super::counts::SeriesCounts;
 use super::presence;
 use crate::layout::{Layout, SeriesLayout};
+use crate::reference::narrow::Narrow;
 use crate::reference::natural::{
     Buckets, Dispersion, Natural, Offsets, Part, Profile, SeriesNatural, WindowNatural, bucket_of,
 };
@@ -132,7 +133,7 @@ fn profile(
         buckets,
         offsets: offsets.clone(),
         hours,
-        counts,
+        counts: counts.iter().map(|counts| Narrow::new(counts)).collect(),
         spread,
     }
 }

@@ -7,16 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::episode::{Change, SILENCE};
 use super::finding::{Episodes, Told};
-use super::judge::{HourRows, Judge, Nature, whole_of};
+use super::judge::{Judge, Nature, whole_of};
 use super::lessons::Lessons;
 use super::screen::Screens;
 use super::settings::Settings;
 use super::tick::Tick;
-use super::{Test, budget, presence, schema};
+use super::{Test, budget, hourly, presence, schema};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
-use crate::fold::window::{self, Window};
-use crate::layout::SeriesLayout;
+use crate::fold::window::Window;
 use crate::reference::{BLOCK, BlockCells};
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
@@ -158,11 +157,10 @@ impl Watch {
         judge: &Arc<Judge>,
         told: &mut Vec<Told>,
     ) {
-        let window = window::sum(model, panes, tick);
+        let (window, hours) = hourly::sum(model, panes, tick, Some(judge));
         if !is_whole(model, &window) {
             return;
         }
-        let hours = hours_of(model, panes, &window, judge);
         let screen = self.screens.of(judge, window.length);
         let series = Tick::new(&model.key, (judge, screen), &window, &hours);
         series.see(&mut self.episodes, told);
@@ -212,66 +210,4 @@ impl Watch {
 pub fn is_whole(model: &ModelState, window: &Window) -> bool {
     let first = model.first_event.map(|first| first.floor(BLOCK));
     window.kept && window.rows > 0 && first.is_some_and(|first| first <= window.start())
-}
-
-/// The rows of a window by the hour, where the judge tells hours apart.
-pub fn hours_of(
-    model: &ModelState,
-    panes: &Panes,
-    window: &Window,
-    judge: &Judge,
-) -> Vec<HourRows> {
-    if !judge.needs_hours() {
-        return Vec::new();
-    }
-    let layout = &judge.reference.layout;
-    let mut hours: BTreeMap<Timestamp, Vec<(u64, u64)>> = BTreeMap::new();
-    let none = || vec![(0, 0); layout.series().len()];
-    if panes.pane() > BLOCK {
-        let Some(cells) = model.hours.cells() else {
-            return Vec::new();
-        };
-        for block in model.hours.range(window.start(), window.end) {
-            let sums = hours.entry(block.start).or_insert_with(none);
-            let values = |place| cells.offset(place + 1).saturating_sub(2);
-            let counts = block.cells.iter().copied();
-            add_rows((|place| cells.offset(place), values), counts, sums);
-        }
-    } else {
-        for (start, pane) in panes.range(window.start(), window.end) {
-            if let Some(counts) = pane.under(model.layout) {
-                let sums = hours.entry(start.floor(BLOCK)).or_insert_with(none);
-                let values = |place| {
-                    let series = layout.series().get(place);
-                    layout.offset(place) + series.map_or(0, SeriesLayout::value_cells)
-                };
-                let offsets = |place| layout.offset(place);
-                add_rows((offsets, values), counts.cells.iter(), sums);
-            }
-        }
-    }
-    hours
-        .into_iter()
-        .map(|(start, series)| HourRows {
-            bucket: judge.bucket_of(start),
-            series,
-        })
-        .collect()
-}
-
-/// Adds ascending cells to the present and all rows of each series. `offset` says where the cells
-/// of a series begin, and `end_of_values` where those of its values end.
-fn add_rows(
-    (offset, end_of_values): (impl Fn(usize) -> usize, impl Fn(usize) -> usize),
-    cells: impl Iterator<Item = (u32, u64)>,
-    sums: &mut [(u64, u64)],
-) {
-    let mut cells = cells.peekable();
-    for (place, (present, rows)) in sums.iter_mut().enumerate() {
-        let (values, end) = (end_of_values(place), offset(place + 1));
-        while let Some((cell, count)) = cells.next_if(|(cell, _)| (*cell as usize) < end) {
-            *rows += count;
-            *present += if (cell as usize) < values { count } else { 0 };
-        }
-    }
 }

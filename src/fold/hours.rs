@@ -156,6 +156,25 @@ impl Hours {
             .map(|(start, hour)| hour.block(start))
     }
 
+    /// The counts by cell of the hours that start in `[from, to)` and have rows, in order of time.
+    pub fn each(
+        &self,
+        (from, to): (Timestamp, Timestamp),
+        mut each: impl FnMut(Timestamp, &[u64]),
+    ) {
+        let mut cells = vec![0; self.cells().map_or(0, BlockCells::cells)];
+        for (start, hour) in self.between(from, to) {
+            match &hour.counts {
+                Counts::Plain(counts) => each(start, counts),
+                Counts::Packed(bytes) => {
+                    cells.fill(0);
+                    packed::add_to(bytes, &mut cells);
+                    each(start, &cells);
+                }
+            }
+        }
+    }
+
     /// The rows of the hours that start in `[from, to)`.
     pub fn rows_of_range(&self, from: Timestamp, to: Timestamp) -> u64 {
         self.between(from, to).map(|(_, hour)| hour.rows).sum()
@@ -244,11 +263,7 @@ impl Hour {
     fn unpack(&mut self, cells: usize) -> &mut [u64] {
         if let Counts::Packed(bytes) = &self.counts {
             let mut counts = vec![0; cells];
-            for (cell, count) in packed::unpack(bytes) {
-                if let Some(sum) = counts.get_mut(cell as usize) {
-                    *sum = count;
-                }
-            }
+            packed::add_to(bytes, &mut counts);
             self.counts = Counts::Plain(counts);
         }
         match &mut self.counts {
@@ -293,21 +308,19 @@ impl Hour {
 
 /// Adds counts by cell of the layout, ascending, to counts by cell of its blocks.
 fn merge(layout: &Layout, blocks: &BlockCells, counts: &mut [u64], cells: &[(u32, u64)]) {
-    let mut rest = cells;
+    let mut cells = cells.iter().peekable();
     for (at, series) in layout.series().iter().enumerate() {
-        if rest.is_empty() {
-            return;
-        }
         let (first, end) = (layout.offset(at), layout.offset(at + 1));
-        let own = rest.partition_point(|(cell, _)| (*cell as usize) < end);
-        let (mine, later) = rest.split_at_checked(own).unwrap_or((rest, &[]));
-        rest = later;
-        for (cell, count) in mine {
-            let cell = (*cell as usize).saturating_sub(first);
-            let cell = blocks.offset(at) + block_cell(series, cell);
-            if let Some(sum) = counts.get_mut(cell) {
+        let own = counts.get_mut(blocks.offset(at)..blocks.offset(at + 1));
+        let own = own.unwrap_or_default();
+        while let Some((cell, count)) = cells.next_if(|(cell, _)| (*cell as usize) < end) {
+            let place = block_cell(series, (*cell as usize).saturating_sub(first));
+            if let Some(sum) = own.get_mut(place) {
                 *sum += count;
             }
+        }
+        if cells.peek().is_none() {
+            return;
         }
     }
 }

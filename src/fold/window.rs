@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::fold::cells::Cells;
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::key::{Carrier, Role};
@@ -59,6 +60,26 @@ impl Panes {
 
 /// Adds up the panes of `panes` in the window that ends at `end`, a multiple of its pane.
 pub fn sum(model: &ModelState, panes: &Panes, end: Timestamp) -> Window {
+    let mut cells = no_cells(model);
+    let window = sum_with(model, panes, end, |_start, counts| {
+        counts.add_to(&mut cells);
+    });
+    Window { cells, ..window }
+}
+
+/// No counts yet of the cells of the layout in force.
+pub fn no_cells(model: &ModelState) -> Vec<u64> {
+    vec![0; model.shape.as_ref().map_or(0, |shape| shape.cells())]
+}
+
+/// As [`sum`], without its cells: those of each pane are given to `each`, in order of time, with the
+/// start of the pane.
+pub fn sum_with(
+    model: &ModelState,
+    panes: &Panes,
+    end: Timestamp,
+    mut each: impl FnMut(Timestamp, &Cells),
+) -> Window {
     let start = end - panes.window();
     let mut window = Window {
         length: panes.window(),
@@ -67,11 +88,11 @@ pub fn sum(model: &ModelState, panes: &Panes, end: Timestamp) -> Window {
         late: 0,
         carried: [0; 4],
         rows_elsewhere: 0,
-        cells: vec![0; model.shape.as_ref().map_or(0, |shape| shape.cells())],
+        cells: Vec::new(),
         loose: BTreeMap::new(),
         kept: panes.reaches(start),
     };
-    for (_, pane) in panes.range(start, end) {
+    for (start, pane) in panes.range(start, end) {
         window.rows_elsewhere += pane.rows();
         let Some(counts) = pane.under(model.layout) else {
             continue;
@@ -82,7 +103,7 @@ pub fn sum(model: &ModelState, panes: &Panes, end: Timestamp) -> Window {
         for (sum, count) in window.carried.iter_mut().zip(&counts.carried) {
             *sum += count;
         }
-        counts.cells.add_to(&mut window.cells);
+        each(start, &counts.cells);
         for (series, counts) in &counts.loose {
             window
                 .loose

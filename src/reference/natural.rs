@@ -18,6 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::BlockCells;
+use super::narrow::Narrow;
 use crate::key::Carrier;
 use crate::layout::Layout;
 use crate::time::{Length, Timestamp};
@@ -166,7 +167,7 @@ pub struct Profile {
     /// The hours that were counted in each bucket.
     pub hours: Vec<u32>,
     /// The counts of each bucket, in the cells of [`BlockCells`].
-    pub counts: Vec<Vec<u64>>,
+    pub counts: Vec<Narrow>,
     /// Of each series, how much more buckets differ than samples do, of values and of missing
     /// ones: 0 where they do not, and then all hours are as one.
     pub spread: Vec<[f64; 2]>,

@@ -12,6 +12,7 @@ use crate::decode::Value;
 use crate::key::Role;
 use crate::layout::LooseCounts;
 use crate::reference::learn::{LooseSeries, learn};
+use crate::reference::narrow::Narrow;
 use crate::reference::natural::{
     Buckets, Dispersion, Natural, Offsets, Part, Profile, WindowNatural,
 };
@@ -69,9 +70,8 @@ fn judge_of(reference: Reference, world: &World, length: Length) -> Judge {
     let series = layout.series().len();
     let cells = BlockCells::new(&layout).cells();
     let bucket = |hour: usize| {
-        (0..cells)
-            .map(|cell| ((cell * 7 + hour * 3) % 11) as u64 * 9)
-            .collect()
+        let count = |cell: usize| ((cell * 7 + hour * 3) % 11) as u64 * 9;
+        Narrow::new(&(0..cells).map(count).collect::<Vec<_>>())
     };
     let profile = Profile {
         buckets: Buckets::HourOfDay,

@@ -5,6 +5,7 @@ use crate::alert::Severity;
 use crate::alert::scene::{Field, Rows, Scene, config, hour, reference};
 use crate::decode::Value;
 use crate::key::{Carried, Carrier, Role};
+use crate::reference::narrow::Narrow;
 use crate::reference::natural::{Buckets, Profile, bucket_of};
 
 /// Working days have 1,000 rows an hour and nights a tenth of that; weekends have a third.
@@ -186,7 +187,7 @@ fn weekends_are_those_of_the_reference_s_time_zone() {
         buckets: Buckets::HourOfDayWeekend,
         offsets: new_york.clone(),
         hours: vec![0; 48],
-        counts: vec![Vec::new(); 48],
+        counts: vec![Narrow::new(&[]); 48],
         spread: Vec::new(),
     }));
     let mut scene = Scene::new(config());

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::ArtifactError;
 use crate::key::Carrier;
 use crate::layout::Layout;
+use crate::reference::narrow::Narrow;
 use crate::reference::natural::{
     Buckets, Dispersion, Natural, Offsets, Part, Profile, WindowNatural,
 };
@@ -76,7 +77,7 @@ pub fn natural_to_bytes(natural: &Natural) -> Vec<u8> {
                 .map(|(from, minutes)| (from.as_millis(), *minutes))
                 .collect(),
             hours: profile.hours.clone(),
-            counts: profile.counts.clone(),
+            counts: profile.counts.iter().map(Narrow::to_vec).collect(),
             spread: profile.spread.clone(),
         }),
     };
@@ -133,7 +134,11 @@ fn profile(raw: RawProfile) -> Option<Profile> {
         buckets: all.into_iter().find(|one| one.as_str() == raw.buckets)?,
         offsets: Offsets::new(offsets)?,
         hours: raw.hours,
-        counts: raw.counts,
+        counts: raw
+            .counts
+            .iter()
+            .map(|counts| Narrow::new(counts))
+            .collect(),
         spread: raw.spread,
     })
 }
