@@ -177,7 +177,7 @@ fn numeric(
     Ok(NumericScores {
         ks: stats::ks_binned(then, now, layout.points())?,
         wasserstein_sigma: distance.sigmas,
-        auc: stats::auc(then, now, layout.points())?.value,
+        auc: stats::auc_value(then, now)?,
     })
 }
 

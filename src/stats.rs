@@ -48,7 +48,7 @@ mod oracle_tests;
 #[cfg(test)]
 pub(crate) mod support;
 
-pub use self::auc::{Auc, auc};
+pub use self::auc::{Auc, auc, auc_value};
 pub use self::bh::bh_adjust;
 pub use self::counts::{BIN_COUNT_MAX, Insufficient, harmonic_rows};
 pub use self::deviance::{Deviance, deviance, deviance_bound, deviance_contributions};

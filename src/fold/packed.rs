@@ -191,6 +191,7 @@ impl Model {
         self.learn(number, distance);
     }
 
+    #[inline]
     fn take(&mut self, bits: &mut BitReader<'_>) -> u64 {
         let mean = self.mean >> FRACTION;
         let flags = u32::from(mean >= ZERO_APART);
@@ -326,6 +327,7 @@ impl BitReader<'_> {
     }
 
     /// At least the next 56 bits; zeros after the last.
+    #[inline]
     fn peek(&self) -> u64 {
         let rest = self.bytes.get(self.at / 8..).unwrap_or(&[]);
         let word = rest.first_chunk().copied().unwrap_or_else(|| {

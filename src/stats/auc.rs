@@ -41,22 +41,33 @@ pub fn auc(negatives: &[u64], positives: &[u64], point_bins: &[bool]) -> Result<
         "every bin must say whether it is a point"
     );
     let pair = Pair::new(negatives, positives)?;
-    let (m, n) = (pair.m(), pair.n());
-    let (mut below, mut wins, mut hidden) = (0_u64, 0_i128, 0_i128);
-    for ((negative, positive), point) in pair.cells().zip(point_bins) {
-        wins += i128::from(positive) * (2 * i128::from(below) + i128::from(negative));
-        if !point {
-            hidden += i128::from(positive) * i128::from(negative);
-        }
-        below += negative;
-    }
-    let value = (real_wide(wins) / (2.0 * m * n)).min(1.0);
-    let binning_error = real_wide(hidden) / (2.0 * m * n);
+    let value = value_of(pair);
+    let hidden: i128 = (pair.cells().zip(point_bins))
+        .filter(|(_, point)| !**point)
+        .map(|((negative, positive), _)| i128::from(positive) * i128::from(negative))
+        .sum();
     Ok(Auc {
         value,
-        binning_error,
+        binning_error: real_wide(hidden) / (2.0 * pair.m() * pair.n()),
         se: standard_error(pair, value),
     })
+}
+
+/// [`Auc::value`] alone.
+///
+/// # Panics
+/// Where the two are of different length.
+pub fn auc_value(negatives: &[u64], positives: &[u64]) -> Result<f64, Insufficient> {
+    Pair::new(negatives, positives).map(value_of)
+}
+
+fn value_of(pair: Pair<'_>) -> f64 {
+    let (mut below, mut wins) = (0_u64, 0_i128);
+    for (negative, positive) in pair.cells() {
+        wins += i128::from(positive) * (2 * i128::from(below) + i128::from(negative));
+        below += negative;
+    }
+    (real_wide(wins) / (2.0 * pair.m() * pair.n())).min(1.0)
 }
 
 /// The root of the variances of `a_j` over positives and of its counterpart over negatives, each
