@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::alert;
 use crate::alert::desk::Totals;
 use crate::alert::episode::Alert;
-use crate::alert::hourly;
+use crate::alert::hourly::{self, Sum, Summed};
 use crate::alert::judge::{Judge, Verdicts};
 use crate::alert::mutes::Muting;
 use crate::delta::LayoutId;
@@ -145,8 +145,20 @@ impl Board {
 
     /// Adds up and scores the window of a model version that ends at `end`.
     pub fn window(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> ClosedWindow {
+        self.window_from(None, model, panes, end)
+    }
+
+    /// As [`Self::window`], from what an earlier one came to where that leads to it.
+    fn window_from(
+        &self,
+        before: Option<&Summed>,
+        model: &ModelState,
+        panes: &Panes,
+        end: Timestamp,
+    ) -> ClosedWindow {
         let judge = self.judge_of(model);
-        let (window, hours) = hourly::sum(model, panes, end, judge.map(Arc::as_ref));
+        let Sum { window, hours, .. } =
+            hourly::sum(model, panes, end, judge.map(Arc::as_ref), before);
         let scores = score::score_window(model, &window);
         let whole = alert::is_whole(model, &window);
         let judged = judge.filter(|_| whole);
@@ -170,16 +182,19 @@ impl Board {
         }
     }
 
-    /// The window that ends at `end` once more: scored again where late rows came into it or it is
-    /// judged by something else, so that whoever has the same board has the same window, however
-    /// often there was a board on the way.
+    /// The window that ends at `end`, which `old` may be: scored again where late rows came into it
+    /// or it is judged by something else, so that whoever has the same board has the same window,
+    /// however often there was a board on the way. `before` is what was added up last.
     pub fn window_again(
         &self,
-        old: &Arc<ClosedWindow>,
+        (old, before): (Option<&Arc<ClosedWindow>>, Option<&Summed>),
         model: &ModelState,
         panes: &Panes,
         end: Timestamp,
     ) -> Arc<ClosedWindow> {
+        let Some(old) = old else {
+            return Arc::new(self.window_from(before, model, panes, end));
+        };
         let start = end - panes.window();
         let rows: u64 = panes.range(start, end).map(|(_, pane)| pane.rows()).sum();
         let judge = self.judge_of(model);
@@ -191,7 +206,7 @@ impl Board {
             && old.references.are(&model.references)
             && old.judge.as_ref().map(Arc::as_ptr) == judge.map(Arc::as_ptr);
         if !is_same {
-            return Arc::new(self.window(model, panes, end));
+            return Arc::new(self.window_from(before, model, panes, end));
         }
         let standing = self.standing(model, panes, end);
         let stands = old.complete == standing.complete

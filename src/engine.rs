@@ -223,10 +223,8 @@ impl Engine {
                 let old = before
                     .iter()
                     .find(|old| old.window.length == panes.window());
-                old.map_or_else(
-                    || Arc::new(board.window(model, panes, end)),
-                    |old| board.window_again(old, model, panes, end),
-                )
+                let summed = self.desk.summed(key, panes.window());
+                board.window_again((old, summed), model, panes, end)
             });
             closed.insert(key.clone(), windows.collect());
         }

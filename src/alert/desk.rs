@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::budget::{self, STEPS_PER_WINDOW};
 use super::episode::{Alert, Change, Hand};
 use super::finding::Told;
+use super::hourly::Summed;
 use super::judge::{Judge, Nature, Source};
 use super::mutes::{Mutes, Muting};
 use super::schema;
@@ -244,6 +245,11 @@ impl Desk {
         self.resolved.drain(..surplus);
         let models: BTreeSet<&Name> = self.watches.keys().map(|key| &key.model).collect();
         self.totals.retain(|(model, ..), _| models.contains(model));
+    }
+
+    /// What the last window of this length of a model version came to.
+    pub fn summed(&self, key: &ModelKey, length: Length) -> Option<&Summed> {
+        self.watches.get(key)?.summed.get(&length)
     }
 
     /// What model versions are judged by.

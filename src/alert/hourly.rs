@@ -1,71 +1,180 @@
-//! A window and its rows by the hour, in one pass over its panes.
+//! A window and its rows by the hour, in one pass over its panes, or from the window before.
 //!
 //! ```text
-//! panes of at most an hour    each hour's panes are added up, its rows looked at, and its cells
-//!                             added to those of the window
-//! longer panes                the window is added up alone; hours are kept anyway
+//! panes        0 1 2 3 4 5 6 7 8 9 10 11 12 13
+//! before      [0 1 2 3 4 5 6 7 8 9 10 11]             [`Summed`]: what it came to
+//! now             [2 3 4 5 6 7 8 9 10 11 12 13]       before - (0 + 1) + (12 + 13)
 //! ```
+//!
+//! Counts are whole numbers, so both ways give the same. Where a row came into the window before
+//! since it was added up, or it was counted in another layout, all panes are added up.
+//!
+//! Hours are told apart where panes are at most as long; of longer ones hours are kept anyway.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::judge::{HourRows, Judge};
+use crate::delta::LayoutId;
+use crate::fold::cells::Cells;
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::{self, Window};
 use crate::layout::{Layout, SeriesLayout};
 use crate::reference::BLOCK;
+use crate::reference::narrow::Narrow;
 use crate::time::Timestamp;
 
-/// The window that ends at `end`, and its rows by the hour where the judge tells hours apart.
+/// Rows with a value, and all rows, of each series of a layout.
+type Rows = Vec<(u64, u64)>;
+
+/// A window, and its rows by the hour where its judge tells hours apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sum {
+    /// The window.
+    pub window: Window,
+    /// Its hours, in order of time.
+    pub hours: Vec<HourRows>,
+    /// Its hours by their start, where they come from its panes.
+    by_start: Option<BTreeMap<Timestamp, Rows>>,
+}
+
+/// What a window came to, to go on at.
+#[derive(Debug, Clone)]
+pub struct Summed {
+    layout: LayoutId,
+    start: Timestamp,
+    end: Timestamp,
+    /// Its rows, in the layout and elsewhere.
+    rows: (u64, u64),
+    cells: Narrow,
+    by_start: Option<BTreeMap<Timestamp, Rows>>,
+}
+
+impl Sum {
+    /// What the next window can go on at; none where some of its panes are gone.
+    pub fn keep(self, layout: LayoutId) -> Option<Summed> {
+        let window = self.window;
+        window.kept.then(|| Summed {
+            layout,
+            start: window.start(),
+            end: window.end,
+            rows: (window.rows, window.rows_elsewhere),
+            cells: Narrow::new(&window.cells),
+            by_start: self.by_start,
+        })
+    }
+}
+
+impl Summed {
+    /// Whether the window that ends at `end` has panes in common with this one, and this one is
+    /// still what its panes come to.
+    fn leads_to(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> bool {
+        let is_near = self.end <= end && end < self.end + panes.window();
+        if !is_near || self.layout != model.layout || !panes.reaches(self.start) {
+            return false;
+        }
+        let (mut rows, mut all) = (0, 0);
+        for (_, pane) in panes.range(self.start, self.end) {
+            all += pane.rows();
+            rows += pane.under(model.layout).map_or(0, |counts| counts.rows);
+        }
+        self.rows == (rows, all - rows)
+    }
+}
+
+/// Adds up the window that ends at `end`, and its rows by the hour where the judge tells hours
+/// apart; from `before` where that leads to it.
 pub fn sum(
     model: &ModelState,
     panes: &Panes,
     end: Timestamp,
     judge: Option<&Judge>,
-) -> (Window, Vec<HourRows>) {
-    match judge.filter(|judge| judge.needs_hours()) {
-        Some(judge) if panes.pane() <= BLOCK => sum_by_hour(model, panes, end, judge),
-        Some(judge) => {
-            let window = window::sum(model, panes, end);
-            let hours = kept_hours(model, &window, judge);
-            (window, hours)
+    before: Option<&Summed>,
+) -> Sum {
+    let judge = judge.filter(|judge| judge.needs_hours());
+    let by_hour = judge.filter(|_| panes.pane() <= BLOCK);
+    let layout = by_hour.map(|judge| &*judge.reference.layout);
+    let before = before.filter(|before| {
+        before.by_start.is_some() == by_hour.is_some() && before.leads_to(model, panes, end)
+    });
+    let mut adding = Adding::new(model, layout, before);
+    let from = before.map_or(Timestamp::MIN, |before| before.end);
+    let mut with_counts = BTreeSet::new();
+    let mut window = window::sum_with(model, panes, end, |start, counts| {
+        with_counts.insert(start.floor(BLOCK));
+        if start >= from {
+            adding.change(start, counts, |sum, count| *sum += count);
         }
-        None => (window::sum(model, panes, end), Vec::new()),
+    });
+    if let Some(before) = before {
+        for (start, pane) in panes.range(before.start, window.start()) {
+            if let Some(counts) = pane.under(model.layout) {
+                adding.change(start, &counts.cells, |sum, count| *sum -= count);
+            }
+        }
+    }
+    adding.hours.retain(|start, _| with_counts.contains(start));
+    window.cells = adding.cells;
+    let by_start = by_hour.map(|_| adding.hours);
+    let hours = match (judge, &by_start) {
+        (Some(judge), Some(hours)) => hours
+            .iter()
+            .map(|(start, series)| HourRows {
+                bucket: judge.bucket_of(*start),
+                series: series.clone(),
+            })
+            .collect(),
+        (Some(judge), None) => kept_hours(model, &window, judge),
+        (None, _) => Vec::new(),
+    };
+    Sum {
+        window,
+        hours,
+        by_start,
     }
 }
 
-fn sum_by_hour(
-    model: &ModelState,
-    panes: &Panes,
-    end: Timestamp,
-    judge: &Judge,
-) -> (Window, Vec<HourRows>) {
-    let layout = &judge.reference.layout;
-    let mut hours = Vec::new();
-    let mut all = window::no_cells(model);
-    let mut own = all.clone();
-    let mut current: Option<Timestamp> = None;
-    let mut finish = |start: Timestamp, own: &mut [u64]| {
-        hours.push(HourRows {
-            bucket: judge.bucket_of(start),
-            series: rows(own, layout.series().len(), |place| in_layout(layout, place)),
-        });
-        for (sum, count) in all.iter_mut().zip(own) {
-            *sum += std::mem::take(count);
+/// Cells and hours while panes are added to them and taken away.
+struct Adding<'a> {
+    layout: Option<&'a Layout>,
+    cells: Vec<u64>,
+    /// Of the pane at hand.
+    own: Vec<u64>,
+    hours: BTreeMap<Timestamp, Rows>,
+}
+
+impl<'a> Adding<'a> {
+    fn new(model: &ModelState, layout: Option<&'a Layout>, before: Option<&Summed>) -> Self {
+        let none = window::no_cells(model);
+        let hours = before.and_then(|before| before.by_start.clone());
+        Self {
+            layout,
+            cells: before.map_or_else(|| none.clone(), |before| before.cells.to_vec()),
+            own: none,
+            hours: hours.unwrap_or_default(),
         }
-    };
-    let mut window = window::sum_with(model, panes, end, |start, cells| {
-        let start = start.floor(BLOCK);
-        if let Some(before) = current.replace(start).filter(|before| *before != start) {
-            finish(before, &mut own);
-        }
-        cells.add_to(&mut own);
-    });
-    if let Some(last) = current {
-        finish(last, &mut own);
     }
-    window.cells = all;
-    (window, hours)
+
+    /// Adds the counts of a pane, or takes them away.
+    fn change(&mut self, start: Timestamp, counts: &Cells, change: impl Fn(&mut u64, u64)) {
+        self.own.fill(0);
+        counts.add_to(&mut self.own);
+        for (sum, count) in self.cells.iter_mut().zip(&self.own) {
+            change(sum, *count);
+        }
+        let Some(layout) = self.layout else {
+            return;
+        };
+        let series = layout.series().len();
+        let more = rows(&self.own, series, |place| in_layout(layout, place));
+        let hour = self.hours.entry(start.floor(BLOCK));
+        let hour = hour.or_insert_with(|| vec![(0, 0); series]);
+        for ((present, all), more) in hour.iter_mut().zip(more) {
+            change(present, more.0);
+            change(all, more.1);
+        }
+    }
 }
 
 fn kept_hours(model: &ModelState, window: &Window, judge: &Judge) -> Vec<HourRows> {
@@ -98,11 +207,7 @@ fn in_layout(layout: &Layout, place: usize) -> (Range<usize>, usize) {
 
 /// The rows with a value, and all rows, of each of so many series. `place` says where the cells of a
 /// series are, and where those of its values end.
-fn rows(
-    cells: &[u64],
-    series: usize,
-    place: impl Fn(usize) -> (Range<usize>, usize),
-) -> Vec<(u64, u64)> {
+fn rows(cells: &[u64], series: usize, place: impl Fn(usize) -> (Range<usize>, usize)) -> Rows {
     let of_series = |at| {
         let (all, values) = place(at);
         let sum = |range: Range<usize>| cells.get(range).map_or(0, |own| own.iter().sum());
@@ -114,7 +219,6 @@ fn rows(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
@@ -215,19 +319,60 @@ mod tests {
             board.models.values().next().unwrap(),
             board.judges.values().next().unwrap(),
         );
-        let mut looked_at = 0;
+        let (mut looked_at, mut led) = (0, 0);
         for panes in &model.windows {
-            for step in 0..20 {
+            let mut before: Option<Summed> = None;
+            for step in (0..20).rev() {
                 let end = hour(58).floor(panes.step()) - panes.step().times(step);
-                let (found, hours) = sum(model, panes, end, Some(judge));
-                assert_eq!(found, window::sum(model, panes, end));
-                assert_eq!(hours, simple(model, panes, &found, judge));
-                looked_at += usize::from(hours.len() > 1);
-                assert_eq!(sum(model, panes, end, None), (found, Vec::new()));
+                let found = sum(model, panes, end, Some(judge), None);
+                assert_eq!(found.window, window::sum(model, panes, end));
+                assert_eq!(found.hours, simple(model, panes, &found.window, judge));
+                looked_at += usize::from(found.hours.len() > 1);
+                let alone = sum(model, panes, end, None, None);
+                assert_eq!(alone.window, found.window);
+                assert!(alone.hours.is_empty());
+                // from the window before, and from itself
+                let leads = |before: &Summed| before.leads_to(model, panes, end);
+                led += usize::from(before.as_ref().is_some_and(leads));
+                let again = sum(model, panes, end, Some(judge), before.as_ref());
+                assert_eq!(again, found);
+                before = found.clone().keep(model.layout);
+                assert_eq!(sum(model, panes, end, Some(judge), before.as_ref()), found);
             }
         }
-        assert!(looked_at > 20, "{looked_at}");
+        assert!(looked_at > 20 && led > 8, "{looked_at} {led}");
         let lengths: Vec<_> = model.windows.iter().map(Panes::window).collect();
         assert_eq!(lengths.last(), Some(&Length::DAY));
+    }
+
+    #[test]
+    fn a_late_row_makes_the_window_before_useless() {
+        let mut scene = Scene::new(config());
+        scene.activate(hour(0), &by_hour());
+        let rows = Rows {
+            version: "1",
+            count: 30,
+            carried: Carried::ALL,
+            fields: &[AMOUNT, COUNTRY],
+        };
+        for end in 1..9 {
+            scene.hour(end, &[rows]);
+        }
+        let summed = |scene: &Scene, end: Timestamp, before: Option<&Summed>| {
+            let board = scene.board();
+            let model = board.models.values().next().unwrap();
+            let judge = board.judges.values().next().unwrap();
+            let found = sum(model, &model.windows[1], end, Some(judge), before);
+            let all = sum(model, &model.windows[1], end, Some(judge), None);
+            assert_eq!(found, all);
+            let before = found.keep(model.layout).unwrap();
+            let leads = before.leads_to(model, &model.windows[1], end + Length::HOUR);
+            (before, leads, all)
+        };
+        let (before, leads, _) = summed(&scene, hour(7), None);
+        assert!(leads);
+        scene.hour(5, &[rows]);
+        let (_, _, all) = summed(&scene, hour(8), Some(&before));
+        assert_eq!(all.window.rows, 7 * 30);
     }
 }

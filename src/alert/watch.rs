@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::episode::{Change, SILENCE};
 use super::finding::{Episodes, Told};
+use super::hourly::{self, Summed};
 use super::judge::{Judge, Nature, whole_of};
 use super::lessons::Lessons;
 use super::screen::Screens;
 use super::settings::Settings;
 use super::tick::Tick;
-use super::{Test, budget, hourly, presence, schema};
+use super::{Test, budget, presence, schema};
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::fold::window::Window;
@@ -45,6 +46,9 @@ pub(super) struct Watch {
     /// What can fire at all.
     #[serde(skip)]
     screens: Screens,
+    /// What the last window of each length came to.
+    #[serde(skip)]
+    pub(super) summed: BTreeMap<Length, Summed>,
 }
 
 /// Whether these are the very same.
@@ -157,18 +161,25 @@ impl Watch {
         judge: &Arc<Judge>,
         told: &mut Vec<Told>,
     ) {
-        let (window, hours) = hourly::sum(model, panes, tick, Some(judge));
-        if !is_whole(model, &window) {
+        let before = self.summed.get(&panes.window());
+        let sum = hourly::sum(model, panes, tick, Some(judge), before);
+        let (window, hours) = (&sum.window, &sum.hours);
+        if !is_whole(model, window) {
             return;
         }
         let screen = self.screens.of(judge, window.length);
-        let series = Tick::new(&model.key, (judge, screen), &window, &hours);
+        let series = Tick::new(&model.key, (judge, screen), window, hours);
         series.see(&mut self.episodes, told);
         if let Some(config) = &self.config {
             let settings = Settings::new(&config.alerts, &model.key);
             let of = (&model.key, &**judge, &settings);
-            presence::see(&mut self.episodes, of, &window, told);
+            presence::see(&mut self.episodes, of, window, told);
         }
+        let length = window.length;
+        match sum.keep(model.layout) {
+            Some(summed) => self.summed.insert(length, summed),
+            None => self.summed.remove(&length),
+        };
     }
 
     /// Ends what fires of a model version without rows, and of series that are judged no more.
