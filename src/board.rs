@@ -232,9 +232,12 @@ impl Board {
 
     fn standing(&self, model: &ModelState, panes: &Panes, end: Timestamp) -> Standing {
         let start = end - panes.window();
-        let is_own = |alert: &&Arc<Alert>| alert.key == model.key && alert.window == panes.window();
+        let from = self.firing.partition_point(|alert| alert.key < model.key);
+        let later = self.firing.get(from..).unwrap_or_default().iter();
+        let of_model = later.take_while(|alert| alert.key == model.key);
+        let firing = of_model.filter(|alert| alert.window == panes.window());
         Standing {
-            firing: self.firing.iter().filter(is_own).cloned().collect(),
+            firing: firing.cloned().collect(),
             rejected_share: self.rejected_share(model, start, end),
             complete: panes.reaches(start)
                 && self.left_out.is_empty()
