@@ -11,7 +11,7 @@ use super::budget;
 use super::compare::{Compared, compare, effect};
 use super::counts::SeriesCounts;
 pub use super::nature::{Nature, Source};
-use super::rule::{Judged, Rule, judge, learning_psi, line_psi};
+use super::rule::{Judged, Rule, is_certain, judge, learning_psi, line_psi};
 use super::settings::SeriesSettings;
 use crate::fold::window::Window;
 use crate::key::Carrier;
@@ -163,12 +163,15 @@ impl Judge {
             .tests
             .iter()
             .filter(|test| matches!(test.compared.test.part(), Some(Part::Main | Part::Shape)));
-        of_values
-            .map(|test| {
-                let learned = self.learned(verdicts.series, length, &test.compared);
-                line_psi(&test.compared, learned, rule)
-            })
-            .min_by(f64::total_cmp)
+        of_values.fold(None, |least, test| {
+            let learned = self.learned(verdicts.series, length, &test.compared);
+            // a search, which is spared where the test would not fire at what another fires at
+            if least.is_some_and(|least| !is_certain(&test.compared, learned, rule, least)) {
+                return least;
+            }
+            let line = line_psi(&test.compared, learned, rule);
+            Some(least.map_or(line, |least: f64| least.min(line)))
+        })
     }
 
     /// What is natural of a test of a series.

@@ -217,6 +217,22 @@ pub fn line_psi(compared: &Compared, learned: Option<natural::Dispersion>, rule:
     (critical / compared.harmonic_rows.max(1.0)).max(rule.min_psi)
 }
 
+/// Whether a test would be certain enough to fire at this PSI: whether [`line_psi`] is at most that,
+/// but for [`Rule::min_psi`].
+pub fn is_certain(
+    compared: &Compared,
+    learned: Option<natural::Dispersion>,
+    rule: Rule,
+    psi: f64,
+) -> bool {
+    let statistic = stats::ChiSquared {
+        value: psi * compared.harmonic_rows.max(1.0),
+        ..compared.statistic
+    };
+    let natural = learned.map_or(Natural::NONE, |learned| natural(compared, learned));
+    statistic.is_natural_at_most(natural, rule.alpha)
+}
+
 #[expect(clippy::cast_precision_loss, reason = "there are few bins")]
 fn real(df: usize) -> f64 {
     df as f64
@@ -277,6 +293,31 @@ mod tests {
         }
         assert_eq!(learning_psi(Length::DAY), Some(LEARNING_PSI_MIN));
         assert_eq!(learning_psi(Length::HOUR.times(12)), None);
+    }
+
+    #[test]
+    fn a_test_is_certain_from_its_line_on() {
+        let wild = Some(natural::Dispersion {
+            tau: 0.02,
+            tail_df: 16.0,
+        });
+        let rule = Rule {
+            min_psi: 0.0,
+            ..RULE
+        };
+        for (learned, df) in [(None, 1), (CALM, 14), (wild, 1), (wild, 14)] {
+            let compared = Compared {
+                test: Test::Shape,
+                statistic: ChiSquared { value: 0.0, df },
+                harmonic_rows: 1_000.0,
+                kappa: 1.0,
+                rows: 1_000,
+                p_least: 0.0,
+            };
+            let line = line_psi(&compared, learned, rule);
+            assert!(is_certain(&compared, learned, rule, line * (1.0 + 1e-9)));
+            assert!(!is_certain(&compared, learned, rule, line * (1.0 - 1e-9)));
+        }
     }
 
     #[test]
