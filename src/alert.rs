@@ -19,8 +19,8 @@
 //! `tail` in [`crate::stats`]. A difference that is certain and too small to matter does not fire.
 //!
 //! - [`counts`], [`baseline`] and [`compare`]: a window of a series against what is expected of it.
-//! - [`hourly`]: the rows of a window, also by the hour; [`learn`]: what is natural, from blocks of a
-//!   healthy period.
+//! - [`hourly`]: the rows of a window, also by the hour.
+//! - [`learn`]: what is natural, from blocks of a healthy period.
 //! - [`budget`] and [`rule`]: from a statistic to a verdict; [`judge`]: of a whole window.
 //! - `presence`: keys that rows lack, fields that nobody knew; `volume`: rows that stay away;
 //!   [`schema`]: a version with other fields.

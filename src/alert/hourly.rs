@@ -205,8 +205,8 @@ fn in_layout(layout: &Layout, place: usize) -> (Range<usize>, usize) {
     (from..layout.offset(place + 1), from + values)
 }
 
-/// The rows with a value, and all rows, of each of so many series. `place` says where the cells of a
-/// series are, and where those of its values end.
+/// The rows with a value, and all rows, of each of so many series. `place` says where the cells of
+/// a series are, and where those of its values end.
 fn rows(cells: &[u64], series: usize, place: impl Fn(usize) -> (Range<usize>, usize)) -> Rows {
     let of_series = |at| {
         let (all, values) = place(at);

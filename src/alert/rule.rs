@@ -217,8 +217,8 @@ pub fn line_psi(compared: &Compared, learned: Option<natural::Dispersion>, rule:
     (critical / compared.harmonic_rows.max(1.0)).max(rule.min_psi)
 }
 
-/// Whether a test would be certain enough to fire at this PSI: whether [`line_psi`] is at most that,
-/// but for [`Rule::min_psi`].
+/// Whether a test would be certain enough to fire at this PSI: whether [`line_psi`] is at most
+/// that, but for [`Rule::min_psi`].
 pub fn is_certain(
     compared: &Compared,
     learned: Option<natural::Dispersion>,

@@ -72,8 +72,8 @@ pub fn no_cells(model: &ModelState) -> Vec<u64> {
     vec![0; model.shape.as_ref().map_or(0, |shape| shape.cells())]
 }
 
-/// As [`sum`], without its cells: those of each pane are given to `each`, in order of time, with the
-/// start of the pane.
+/// As [`sum`], without its cells: those of each pane are given to `each`, in order of time, with
+/// the start of the pane.
 pub fn sum_with(
     model: &ModelState,
     panes: &Panes,

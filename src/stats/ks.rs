@@ -140,8 +140,8 @@ pub(super) fn union_p(pair: Pair<'_>, z: f64) -> f64 {
 }
 
 /// What [`union_p`] is at least, for one evaluation of the tail: the edges of shares within
-/// [1/4, 3/4], all of which have a variance of 3/16 or more. In most windows nothing moved, and then
-/// it is well above the step correction.
+/// [1/4, 3/4], all of which have a variance of 3/16 or more. In most windows nothing moved, and
+/// then it is well above the step correction.
 fn least_union_p(pair: Pair<'_>, z: f64) -> f64 {
     const VARIANCE_MIN: f64 = 3.0 / 16.0;
     // far more than the sums of both may be off by
