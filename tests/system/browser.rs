@@ -124,16 +124,28 @@ impl Browser {
         found.unwrap_or_else(|| panic!("no {selector} on {}:\n{}", self.path(), self.text()))
     }
 
-    /// Clicks on the first element of a selector.
+    /// Clicks on the first element of a selector, which leads to another page, and waits for that.
     pub(crate) fn click(&self, selector: &str) {
         let element = self.find(selector);
-        let script = "arguments[0].scrollIntoView({block: 'center'})";
+        let script = "window.isLeft = true; arguments[0].scrollIntoView({block: 'center'})";
         let arguments = json!([{ELEMENT: element}]);
         self.post(
             "execute/sync",
             &json!({"script": script, "args": arguments}),
         );
         self.post(&format!("element/{element}/click"), &json!({}));
+        let path = format!("POST /session/{}/execute/sync", self.session);
+        let script = "return !window.isLeft && document.readyState === 'complete'";
+        let is_there = poll_until(TIMEOUT, || {
+            // between two pages there is nothing to run it in
+            let found = ask(
+                self.driver.address,
+                &path,
+                &json!({"script": script, "args": []}),
+            );
+            (found == Value::Bool(true)).then_some(())
+        });
+        assert!(is_there.is_some(), "{selector} leads nowhere");
     }
 
     /// Types into the first element of a selector.
