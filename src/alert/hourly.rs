@@ -110,7 +110,10 @@ pub fn sum(
     if let Some(before) = before {
         for (start, pane) in panes.range(before.start, window.start()) {
             if let Some(counts) = pane.under(model.layout) {
-                adding.change(start, &counts.cells, |sum, count| *sum -= count);
+                // a delta may have cells and no rows: nonsense, of which nothing must panic
+                adding.change(start, &counts.cells, |sum, count| {
+                    *sum = sum.saturating_sub(count);
+                });
             }
         }
     }
