@@ -254,15 +254,18 @@ mod tests {
     });
 
     fn verdict(value: f64, psi: f64, learned: Option<natural::Dispersion>, rule: Rule) -> Verdict {
-        let compared = Compared {
+        judge(compared(value, 1), learned, rule, || Some(psi)).verdict
+    }
+
+    fn compared(value: f64, df: usize) -> Compared {
+        Compared {
             test: Test::Location,
-            statistic: ChiSquared { value, df: 1 },
+            statistic: ChiSquared { value, df },
             harmonic_rows: 1_000.0,
             kappa: 1.0,
             rows: 1_000,
             p_least: 0.0,
-        };
-        judge(compared, learned, rule, || Some(psi)).verdict
+        }
     }
 
     /// Each line of the header: p is 1e-2 at 6.6, 5e-7 at 25 and 2e-10 at 40.
@@ -306,14 +309,7 @@ mod tests {
             ..RULE
         };
         for (learned, df) in [(None, 1), (CALM, 14), (wild, 1), (wild, 14)] {
-            let compared = Compared {
-                test: Test::Shape,
-                statistic: ChiSquared { value: 0.0, df },
-                harmonic_rows: 1_000.0,
-                kappa: 1.0,
-                rows: 1_000,
-                p_least: 0.0,
-            };
+            let compared = compared(0.0, df);
             let line = line_psi(&compared, learned, rule);
             assert!(is_certain(&compared, learned, rule, line * (1.0 + 1e-9)));
             assert!(!is_certain(&compared, learned, rule, line * (1.0 - 1e-9)));

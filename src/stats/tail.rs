@@ -39,7 +39,7 @@ const PANELS_MAX: usize = 16;
 /// Where the search for a critical value ends, so that it is a number also for an `alpha` of 0.
 const CRITICAL_VALUE_MAX: f64 = f64::MAX / 2.0;
 /// How near `ln p` must come to `ln alpha`.
-const CRITICAL_TOLERANCE: f64 = 1e-12;
+const CRITICAL_TOLERANCE: f64 = 1e-13;
 /// What is taken of [`StudentT::far_squared`] to be below what it stands for.
 const FAR_SHARE: f64 = 0.9;
 /// Halvings of `1 / NU_SHARE_MIN` that leave no digit of a reach to be found.
