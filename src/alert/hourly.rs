@@ -101,7 +101,7 @@ pub fn sum(
     let mut adding = Adding::new(model, layout, before);
     let from = before.map_or(Timestamp::MIN, |before| before.end);
     let mut with_counts = BTreeSet::new();
-    let mut window = window::sum_with(model, panes, end, |start, counts| {
+    let mut window = window::sum(model, panes, end, |start, counts| {
         with_counts.insert(start.floor(BLOCK));
         if start >= from {
             adding.change(start, counts, |sum, count| *sum += count);
@@ -257,6 +257,15 @@ mod tests {
         reference
     }
 
+    /// The window, pane by pane.
+    fn all_panes(model: &ModelState, panes: &Panes, end: Timestamp) -> Window {
+        let mut cells = window::no_cells(model);
+        let window = window::sum(model, panes, end, |_start, counts| {
+            counts.add_to(&mut cells);
+        });
+        Window { cells, ..window }
+    }
+
     /// Each pane and hour by itself, cell by cell.
     fn simple(model: &ModelState, panes: &Panes, window: &Window, judge: &Judge) -> Vec<HourRows> {
         let layout = &judge.reference.layout;
@@ -328,7 +337,7 @@ mod tests {
             for step in (0..20).rev() {
                 let end = hour(58).floor(panes.step()) - panes.step().times(step);
                 let found = sum(model, panes, end, Some(judge), None);
-                assert_eq!(found.window, window::sum(model, panes, end));
+                assert_eq!(found.window, all_panes(model, panes, end));
                 assert_eq!(found.hours, simple(model, panes, &found.window, judge));
                 looked_at += usize::from(found.hours.len() > 1);
                 let alone = sum(model, panes, end, None, None);

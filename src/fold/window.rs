@@ -58,23 +58,14 @@ impl Panes {
     }
 }
 
-/// Adds up the panes of `panes` in the window that ends at `end`, a multiple of its pane.
-pub fn sum(model: &ModelState, panes: &Panes, end: Timestamp) -> Window {
-    let mut cells = no_cells(model);
-    let window = sum_with(model, panes, end, |_start, counts| {
-        counts.add_to(&mut cells);
-    });
-    Window { cells, ..window }
-}
-
 /// No counts yet of the cells of the layout in force.
 pub fn no_cells(model: &ModelState) -> Vec<u64> {
     vec![0; model.shape.as_ref().map_or(0, |shape| shape.cells())]
 }
 
-/// As [`sum`], without its cells: those of each pane are given to `each`, in order of time, with
-/// the start of the pane.
-pub fn sum_with(
+/// Adds up the panes of `panes` in the window that ends at `end`, a multiple of its pane, without
+/// its cells: those of each pane are given to `each`, in order of time, with the start of the pane.
+pub fn sum(
     model: &ModelState,
     panes: &Panes,
     end: Timestamp,
