@@ -45,14 +45,14 @@ use crate::key::{NAME_BYTES_MAX, NameError};
 
 pub use self::categories::{
     CATEGORIES_MAX, CATEGORY_BYTES_MAX, Category, CategoryBins, CategoryError, CategoryHash,
-    OTHERS_MAX, PRIVATE_COUNT_MIN,
+    OTHERS_MAX, PRIVATE_COUNT_MIN, ShortText,
 };
 pub use self::digest::{Digest, DigestError};
 pub use self::edges::{
     EDGES_MAX, EdgeCollector, Edges, EdgesError, NumericBins, QUANTILE_BINS, Quantiles,
 };
 pub use self::merge::{TEST_BINS, TEST_BINS_MAX};
-pub use self::series::{Bins, Cell, Place, SeriesLayout};
+pub use self::series::{Bins, Cell, SeriesLayout, text_of};
 pub use self::universal::{
     GRID_CELLS, LooseCounts, TEXT_BYTES_MAX, TEXTS_MAX, grid_bounds, grid_of,
 };

@@ -5,6 +5,9 @@ use driftd::clock::Clock;
 use driftd::command;
 use driftd::telemetry::Exit;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> Exit {
     match cli::parse(std::env::args_os()) {
         Ok(command) => command::run(command, Clock),

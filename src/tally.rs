@@ -184,7 +184,7 @@ impl Tally {
         let mut tally = std::mem::take(self);
         let arriving = tally.arriving.take();
         tally.arrive(arriving);
-        let mut models: Vec<ModelDelta> = Vec::new();
+        let (mut models, mut spare) = (Vec::new(), Vec::new());
         for (blocks, route) in tally.blocks.into_routes().zip(&router.routes) {
             if blocks.is_empty() {
                 continue;
@@ -195,11 +195,11 @@ impl Tally {
                 key: route.key.clone(),
                 layout: route.layout,
                 panes: panes
-                    .map(|(start, block)| block.into_pane(start, shape))
+                    .map(|(start, block)| block.into_pane(start, shape, &mut spare))
                     .collect(),
             });
         }
-        models.sort_by(|a, b| (&a.key, a.layout).cmp(&(&b.key, b.layout)));
+        models.sort_by(|a: &ModelDelta, b| (&a.key, a.layout).cmp(&(&b.key, b.layout)));
         let arrivals = tally.arrivals.into_iter();
         Delta {
             chain: range.chain,

@@ -1,11 +1,11 @@
 //! The keys of the objects that are looked into, found without hashing where their order repeats.
 //!
 //! Consecutive events mostly have the same keys in the same order and spelling. So each known key
-//! remembers the one that followed it last, and the walk first compares the bytes at hand with the
-//! spelling of that one:
+//! remembers the one that followed it last, and the walk first compares the bytes at hand with all
+//! that stood between the values then:
 //!
 //! ```text
-//! {"origin":"EWR","dest":"IAH",    after "origin" came "dest" last time: 6 bytes compared, found
+//! {"origin":"EWR","dest":"IAH",    after "EWR" came `,"dest":` last time: 8 bytes compared, found
 //! {"origin":"EWR","hour":5,        it did not: look "hour" up, and remember it after "origin"
 //! ```
 //!
@@ -24,6 +24,9 @@ use crate::key::NAME_BYTES_MAX;
 /// The most keys that nothing wants of which the place is remembered, and the longest of them: more
 /// are looked up each time.
 const IGNORED_MAX: usize = 1_024;
+
+/// The most bytes around a key that are remembered with it: quotes, punctuation, white space.
+const SPACE_MAX: usize = 64;
 
 /// No key: it follows the last key of objects that were never seen to go on.
 const NONE: u32 = u32::MAX;
@@ -45,8 +48,11 @@ pub(super) enum Meaning {
 
 #[derive(Debug)]
 struct Entry {
-    /// The key as it was last spelled, with its quotes.
+    /// What stood before its value last time, from the end of the value before, or from the bracket
+    /// that opens the object.
     spelled: Vec<u8>,
+    /// Whether it was the first of its object then: no comma is in front.
+    first: bool,
     meaning: Meaning,
     /// The entry that followed last.
     next: u32,
@@ -54,12 +60,40 @@ struct Entry {
     seen: u64,
 }
 
+impl Entry {
+    /// It is the next key of the object that the walk is in.
+    #[inline]
+    fn meet(&mut self, at: &mut Position) -> Known {
+        let repeated = self.seen == at.object;
+        self.seen = at.object;
+        (at.first, at.last, at.next) = (false, at.next, self.next);
+        Known {
+            meaning: self.meaning,
+            repeated,
+        }
+    }
+}
+
 /// How far the walk is in one object.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     object: u64,
+    /// No key was met yet.
+    first: bool,
     last: u32,
     next: u32,
+}
+
+impl Position {
+    /// Whether no key was met yet.
+    pub(super) fn is_first(&self) -> bool {
+        self.first
+    }
+
+    /// A key that has no place was met: what follows it is not remembered.
+    pub(super) fn pass(&mut self) {
+        self.first = false;
+    }
 }
 
 /// A key that was found.
@@ -109,30 +143,26 @@ impl Keys {
         self.objects += 1;
         Position {
             object: self.objects,
+            first: true,
             last: u32::try_from(node).unwrap_or(NONE),
             next: self.entries.get(node).map_or(NONE, |entry| entry.next),
         }
     }
 
-    /// The key at the front of `text` and its length there, if it is the one that followed last
-    /// time.
+    /// The key at the front of `text`, which begins after a value or the opening bracket, and how
+    /// far its value is, if it is the one that followed last time.
     #[inline]
     pub(super) fn expect(&mut self, at: &mut Position, text: &[u8]) -> Option<(Known, usize)> {
         let entry = self.entries.get_mut(at.next as usize)?;
-        if !begins_with(text, &entry.spelled) {
+        if entry.first != at.first || !begins_with(text, &entry.spelled) {
             return None;
         }
-        let known = Known {
-            meaning: entry.meaning,
-            repeated: entry.seen == at.object,
-        };
-        entry.seen = at.object;
-        at.last = at.next;
-        at.next = entry.next;
-        Some((known, entry.spelled.len()))
+        let length = entry.spelled.len();
+        Some((entry.meet(at), length))
     }
 
-    /// The key `key` of `node`, which is expected at this place from now on, in this spelling.
+    /// The key `key` of `node`, which is expected at this place from now on, where this is what
+    /// stands before its value, unless that is mostly white space.
     pub(super) fn find(
         &mut self,
         at: &mut Position,
@@ -145,12 +175,14 @@ impl Keys {
             last.next = place;
         }
         let entry = self.entries.get_mut(place as usize)?;
-        if entry.spelled != spelled {
+        let is_remembered = entry.spelled == spelled && entry.first == at.first;
+        if !is_remembered && spelled.len() <= 6 * key.len() + SPACE_MAX {
             entry.spelled.clear();
             entry.spelled.extend_from_slice(spelled);
+            entry.first = at.first;
         }
         at.next = place;
-        self.expect(at, spelled).map(|(known, _)| known)
+        Some(entry.meet(at))
     }
 
     /// Remembers a key of `node` that was not found, if it is worth a place, and says whether it
@@ -179,6 +211,7 @@ impl Keys {
         let place = u32::try_from(self.entries.len()).unwrap_or(NONE);
         self.entries.push(Entry {
             spelled: Vec::new(),
+            first: true,
             meaning,
             next: NONE,
             seen: 0,
@@ -187,8 +220,9 @@ impl Keys {
     }
 }
 
-/// As `text.starts_with(key)`, without a call for keys of the usual lengths: two words that overlap
-/// cover a key that is at least as long as one and at most as long as both.
+/// As `text.starts_with(key)` for a key that was spelled before, without a call for those of the
+/// usual lengths: two words that overlap cover one that is at least as long as one and at most as
+/// long as both.
 #[inline]
 fn begins_with(text: &[u8], key: &[u8]) -> bool {
     #[inline]
@@ -199,9 +233,11 @@ fn begins_with(text: &[u8], key: &[u8]) -> bool {
         return false;
     };
     match key.len() {
+        0 => false,
         4..=7 => ends_equal::<4>(text, key),
         8..=16 => ends_equal::<8>(text, key),
         17..=32 => ends_equal::<16>(text, key),
+        33..=64 => ends_equal::<32>(text, key),
         _ => text == key,
     }
 }
@@ -221,22 +257,50 @@ mod tests {
         let mut at = keys.enter(Plan::ROOT);
         assert!(keys.expect(&mut at, br#""model":"#).is_none());
         assert!(
-            keys.find(&mut at, Plan::ROOT, "model", br#""model""#)
+            keys.find(&mut at, Plan::ROOT, "model", br#""model":"#)
                 .is_some()
         );
-        assert!(keys.find(&mut at, Plan::ROOT, "ts", br#""ts""#).is_some());
+        assert!(
+            keys.find(&mut at, Plan::ROOT, "ts", br#", "ts": "#)
+                .is_some()
+        );
 
         let mut at = keys.enter(Plan::ROOT);
         assert!(keys.expect(&mut at, br#""models":"#).is_none());
         assert!(keys.expect(&mut at, br#""mod"#).is_none());
-        let (known, length) = keys.expect(&mut at, br#""model":"#).unwrap();
-        assert_eq!((known.repeated, length), (false, 7));
-        let (known, length) = keys.expect(&mut at, br#""ts":"#).unwrap();
-        assert_eq!((known.repeated, length), (false, 4));
+        let (known, length) = keys.expect(&mut at, br#""model":"a""#).unwrap();
+        assert_eq!((known.repeated, length), (false, 8));
+        let (known, length) = keys.expect(&mut at, br#", "ts": 1"#).unwrap();
+        assert_eq!((known.repeated, length), (false, 8));
         let known = keys
-            .find(&mut at, Plan::ROOT, "model", br#""mod\u0065l""#)
+            .find(&mut at, Plan::ROOT, "model", br#","mod\u0065l":"#)
             .unwrap();
         assert!(known.repeated);
+    }
+
+    /// What stands before a first key has no comma, and what stands before another has one.
+    #[test]
+    fn a_key_is_not_expected_at_the_front_where_it_stood_behind() {
+        let mut keys = keys();
+        let mut at = keys.enter(Plan::ROOT);
+        keys.find(&mut at, Plan::ROOT, "ts", br#""ts":"#).unwrap();
+        keys.find(&mut at, Plan::ROOT, "ts", br#","ts":"#).unwrap();
+        let mut at = keys.enter(Plan::ROOT);
+        assert!(keys.expect(&mut at, br#","ts":1"#).is_none());
+        let mut at = keys.enter(Plan::ROOT);
+        keys.find(&mut at, Plan::ROOT, "ts", br#""ts":"#).unwrap();
+        assert!(keys.expect(&mut at, br#""ts":1"#).is_none());
+    }
+
+    #[test]
+    fn white_space_is_not_remembered_without_end() {
+        let mut keys = keys();
+        let mut at = keys.enter(Plan::ROOT);
+        let spelled = format!("{}\"ts\":", " ".repeat(100));
+        let found = keys.find(&mut at, Plan::ROOT, "ts", spelled.as_bytes());
+        assert!(found.is_some());
+        let mut at = keys.enter(Plan::ROOT);
+        assert!(keys.expect(&mut at, spelled.as_bytes()).is_none());
     }
 
     #[test]

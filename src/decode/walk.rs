@@ -159,18 +159,18 @@ impl<'a> Walk<'a, '_> {
         let strangers = self.strangers.len();
         let mut at = self.keys.enter(node);
         let mut json = self.json;
-        let mut more = !json.close(b'}')?;
-        while more {
-            json.peek()?;
+        loop {
             let meaning = match self.keys.expect(&mut at, json.rest()) {
                 Some((known, _)) if known.repeated => return Err(Malformed),
                 Some((known, length)) => {
                     json.advance(length);
                     known.meaning
                 }
-                None => self.key(node, &mut at, &mut json)?,
+                None => match self.key(node, &mut at, &mut json)? {
+                    Some(meaning) => meaning,
+                    None => break,
+                },
             };
-            json.take(b':')?;
             match meaning {
                 Meaning::Series(slot) => series(&mut json, &mut self.rows, slot)?,
                 Meaning::Node(node) => {
@@ -188,40 +188,50 @@ impl<'a> Walk<'a, '_> {
                     json.skip()?;
                 }
             }
-            more = json.more(b'}')?;
         }
         self.json = json;
         self.strangers_are_distinct(strangers)
     }
 
-    /// A key that is not the expected one.
+    /// Goes on to the value of a key that is not the expected one; `None` where the object ends.
     fn key(
         &mut self,
         node: usize,
         at: &mut Position,
         json: &mut Json<'a>,
-    ) -> Result<Meaning, Malformed> {
+    ) -> Result<Option<Meaning>, Malformed> {
         let before = json.rest();
+        let ends = if at.is_first() {
+            json.close(b'}')?
+        } else {
+            !json.more(b'}')?
+        };
+        if ends {
+            return Ok(None);
+        }
+        json.peek()?;
         let string = json.string()?;
-        let spelled = before
-            .get(..before.len() - json.rest().len())
-            .unwrap_or_default();
+        json.take(b':')?;
+        json.peek()?;
+        let spelled = before.get(..before.len() - json.rest().len());
+        let spelled = spelled.unwrap_or_default();
         let text = self.rows.text(string);
         let key = self.rows.resolve(text);
         if let Some(known) = self.keys.find(at, node, key, spelled) {
             return if known.repeated {
                 Err(Malformed)
             } else {
-                Ok(known.meaning)
+                Ok(Some(known.meaning))
             };
         }
         let meaning = meaning(self.rules.plan.target(node), key, self.names);
         if self.keys.learn(node, key, meaning) {
             self.keys.find(at, node, key, spelled);
         } else {
+            at.pass();
             self.strangers.push(text);
         }
-        Ok(meaning)
+        Ok(Some(meaning))
     }
 
     /// Looks for repeated keys among the strangers from `from`, and forgets them.

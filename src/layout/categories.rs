@@ -22,6 +22,12 @@
 use sha2::{Digest as _, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
+use self::table::{Table, long_key};
+
+mod table;
+
+pub use self::table::ShortText;
+
 /// The most categories with a cell of their own; the rest is `other`.
 pub const CATEGORIES_MAX: usize = 100;
 
@@ -86,8 +92,12 @@ impl CategoryHash {
 
     /// The hash of a string.
     pub fn of(&self, text: &str) -> u64 {
+        self.of_bytes(text.as_bytes())
+    }
+
+    fn of_bytes(&self, text: &[u8]) -> u64 {
         match self {
-            Self::Open => xxh3_64(text.as_bytes()),
+            Self::Open => xxh3_64(text),
             Self::Private(key) => {
                 let digest: [u8; 32] = Sha256::new_with_prefix(key)
                     .chain_update(text)
@@ -119,6 +129,8 @@ pub struct CategoryBins {
     /// Display and test bins alike: each category, `other` where there is one, and `new`.
     merge: Box<[u16]>,
     table: Table,
+    /// Whether some of the categories are kept as hashes.
+    has_hashed: bool,
 }
 
 impl PartialEq for CategoryBins {
@@ -196,12 +208,14 @@ impl CategoryBins {
         let new = own + u16::from(!others.is_empty());
         let merge = (0..own).chain([own, new]).collect();
         let table = Table::new(&categories);
+        let has_hashed = categories.iter().any(|c| matches!(c, Category::Hashed(_)));
         Self {
             hash,
             categories: categories.into(),
             others: Others::new(others.into()),
             merge,
             table,
+            has_hashed,
         }
     }
 
@@ -249,24 +263,38 @@ impl CategoryBins {
     /// The cell of a string.
     #[inline]
     pub fn cell_of(&self, text: &str) -> usize {
-        let fast = xxh3_64(text.as_bytes());
-        if let Some(cell) = self.table.find(fast, text, &self.categories) {
-            return cell;
+        match ShortText::new(text) {
+            Some(short) => self.cell_of_short(short),
+            None => self.cell_of_long(text),
         }
-        if !self.table.has_hashed && self.others().is_empty() {
-            return self.new_cell();
-        }
-        let hash = if self.hash == CategoryHash::Open {
-            fast
-        } else {
-            self.hash.of(text)
+    }
+
+    /// As [`Self::cell_of`].
+    #[inline]
+    pub fn cell_of_short(&self, text: ShortText) -> usize {
+        let found = self.table.find(text.key(), |_| true);
+        found.unwrap_or_else(|| self.cell_of_further(|| text.with(|text| self.hash.of_bytes(text))))
+    }
+
+    fn cell_of_long(&self, text: &str) -> usize {
+        let is_text = |cell: usize| {
+            let known = self.categories.get(cell);
+            matches!(known, Some(Category::Text(known)) if **known == *text)
         };
-        self.cell_of_hash(hash)
+        let found = self.table.find(long_key(text), is_text);
+        found.unwrap_or_else(|| self.cell_of_further(|| self.hash.of(text)))
     }
 
     /// The cell of a string that is no category kept as text, by its hash.
+    fn cell_of_further(&self, hash: impl FnOnce() -> u64) -> usize {
+        if !self.has_hashed && self.others().is_empty() {
+            return self.new_cell();
+        }
+        self.cell_of_hash(hash())
+    }
+
     fn cell_of_hash(&self, hash: u64) -> usize {
-        if self.table.has_hashed
+        if self.has_hashed
             && let Ok(cell) = self.categories.binary_search(&Category::Hashed(hash))
         {
             cell
@@ -316,66 +344,6 @@ impl Others {
             let own = self.hashes.get(*from as usize..*to as usize);
             own.is_some_and(|own| own.contains(&hash))
         })
-    }
-}
-
-/// An open-addressed table from the XXH3 of a category's text to its cell. It has a power of two of
-/// slots, at least twice as many as categories, so that probes are few.
-#[derive(Debug, Clone)]
-struct Table {
-    /// The hash and the cell; [`Table::FREE`] where there is none.
-    slots: Box<[(u64, u16)]>,
-    has_hashed: bool,
-}
-
-impl Table {
-    const FREE: u16 = u16::MAX;
-
-    fn new(categories: &[Category]) -> Self {
-        let slots = (2 * categories.len()).next_power_of_two();
-        let mut table = Self {
-            slots: vec![(0, Self::FREE); slots].into(),
-            has_hashed: categories.iter().any(|c| matches!(c, Category::Hashed(_))),
-        };
-        for (cell, category) in (0_u16..).zip(categories) {
-            if let Category::Text(text) = category {
-                table.put(xxh3_64(text.as_bytes()), cell);
-            }
-        }
-        table
-    }
-
-    fn put(&mut self, hash: u64, cell: u16) {
-        let is_free = |at: &usize| self.slots.get(*at).is_some_and(|slot| slot.1 == Self::FREE);
-        let free = self.probe(hash).find(is_free);
-        if let Some(slot) = free.and_then(|at| self.slots.get_mut(at)) {
-            *slot = (hash, cell);
-        }
-    }
-
-    #[inline]
-    fn find(&self, hash: u64, text: &str, categories: &[Category]) -> Option<usize> {
-        for at in self.probe(hash) {
-            let (held, cell) = *self.slots.get(at)?;
-            if cell == Self::FREE {
-                return None;
-            }
-            let cell = usize::from(cell);
-            if held == hash
-                && matches!(categories.get(cell), Some(Category::Text(known)) if **known == *text)
-            {
-                return Some(cell);
-            }
-        }
-        None
-    }
-
-    /// The slots to try for a hash: each once.
-    fn probe(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
-        let slots = self.slots.len();
-        let [low, high, ..] = hash.to_le_bytes();
-        let first = usize::from(u16::from_le_bytes([low, high]));
-        (0..slots).map(move |step| (first + step) & (slots - 1))
     }
 }
 

@@ -22,6 +22,8 @@
 //!
 //! The deciles that people see are the quantiles `k = 10, 20, .. 90` and so are among the edges.
 
+use std::hint::select_unpredictable;
+
 use super::merge;
 use super::{Cell, LayoutError};
 
@@ -86,40 +88,31 @@ impl Edges {
     }
 
     /// The bins of many numbers, each that of [`Self::bin_of`], as far as `bins` reaches.
+    ///
+    /// The edges are searched for several numbers at once: each step of a search waits for the one
+    /// before, and the steps of others fill that time. All take the same steps: where the edges
+    /// left are an even number, one of them that is not below stays in.
     pub fn find_bins(&self, values: &[f64], bins: &mut [u16]) {
+        const AT_ONCE: usize = 8;
         let both = values.len().min(bins.len());
-        let values = values.get(..both).unwrap_or_default();
+        let (chunks, rest) = values
+            .get(..both)
+            .unwrap_or_default()
+            .as_chunks::<AT_ONCE>();
         let bins = bins.get_mut(..both).unwrap_or_default();
-        match self.0.len() {
-            ..64 => self.search::<64>(values, bins),
-            64..128 => self.search::<128>(values, bins),
-            128..256 => self.search::<256>(values, bins),
-            _ => self.search::<{ 2 * EDGES_MAX }>(values, bins),
-        }
-    }
-
-    /// Searches the edges for several numbers at once: each step of a search waits for the one
-    /// before, and the steps of others fill that time. `N` is a power of two above the number of
-    /// edges, so that each search takes the same steps and never leaves the table.
-    fn search<const N: usize>(&self, values: &[f64], bins: &mut [u16]) {
-        const AT_ONCE: usize = 4;
-        let mut table = [f64::INFINITY; N];
-        for (place, edge) in table.iter_mut().zip(&self.0) {
-            *place = *edge;
-        }
-        let (chunks, rest) = values.as_chunks::<AT_ONCE>();
         let (found, last) = bins.as_chunks_mut::<AT_ONCE>();
         for (chunk, found) in chunks.iter().zip(found) {
             let mut below = [0_usize; AT_ONCE];
-            let mut half = N / 2;
-            while half > 0 {
+            let mut left = self.0.len();
+            while left > 0 {
+                let half = left.div_ceil(2);
                 for (below, x) in below.iter_mut().zip(chunk) {
-                    // the mask changes nothing, and spares a check of the bound
-                    let middle = table.get((*below + half - 1) & (N - 1));
-                    let is_below = middle.is_some_and(|edge| edge < x);
-                    *below += if is_below { half } else { 0 };
+                    // there always is one
+                    let middle = self.0.get(*below + half - 1);
+                    let is_below = *middle.unwrap_or(&f64::INFINITY) < *x;
+                    *below = select_unpredictable(is_below, *below + half, *below);
                 }
-                half /= 2;
+                left -= half;
             }
             *found = below.map(narrow);
         }

@@ -29,15 +29,6 @@ pub struct SeriesLayout {
     test_bins: usize,
 }
 
-/// Where a value belongs.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Place {
-    /// In the bin of this finite number, of a numeric series.
-    Number(f64),
-    /// In this cell.
-    Cell(usize),
-}
-
 /// What a cell of a series stands for, to be shown.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Cell<'a> {
@@ -151,27 +142,17 @@ impl SeriesLayout {
     /// `-0.0` is `0.0`.
     #[inline]
     pub fn cell_of(&self, value: Value<'_>) -> usize {
-        match (&self.bins, self.place_of(value)) {
-            (Bins::Numeric(bins), Place::Number(x)) => bins.edges().bin_of(x),
-            (Bins::Categorical(_), Place::Number(_)) => self.invalid_cell(),
-            (_, Place::Cell(cell)) => cell,
-        }
-    }
-
-    /// The cell of a value, but for numbers whose bin is still to be found.
-    #[inline]
-    pub fn place_of(&self, value: Value<'_>) -> Place {
-        Place::Cell(match (&self.bins, value) {
-            (Bins::Numeric(_), Value::Number(x)) if x.is_finite() => return Place::Number(x),
+        match (&self.bins, value) {
+            (Bins::Numeric(bins), Value::Number(x)) if x.is_finite() => bins.edges().bin_of(x),
             (Bins::Categorical(bins), Value::Text(text)) if self.kind == Kind::Categorical => {
                 bins.cell_of(text)
             }
             (Bins::Categorical(bins), Value::Bool(truth)) if self.kind == Kind::Boolean => {
-                bins.cell_of(if truth { "true" } else { "false" })
+                bins.cell_of(text_of(truth))
             }
             (_, Value::Missing) => self.missing_cell(),
             _ => self.invalid_cell(),
-        })
+        }
     }
 
     /// The bin shown to people of each value cell: deciles, or categories.
@@ -230,6 +211,12 @@ impl SeriesLayout {
             }),
         }
     }
+}
+
+/// The category that a boolean is.
+#[inline]
+pub fn text_of(truth: bool) -> &'static str {
+    if truth { "true" } else { "false" }
 }
 
 /// How many bins a merge of cells names: it is ascending, so its last bin tells.

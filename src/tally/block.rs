@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::router::{Route, Target};
-use super::waiting::{self, Waiting};
+use super::waiting::Waiting;
 use crate::decode::{Names, Row, SeriesName, Slot, Value};
 use crate::delta::PaneDelta;
 use crate::key::{Carried, Carrier, Role};
@@ -43,7 +43,7 @@ impl Block {
 
     /// About how many bytes it takes, without loose series and with room for the rows that wait.
     pub(super) fn bytes(&self) -> usize {
-        let rows = waiting::bytes(self.present.len());
+        let rows = self.waiting.bytes(self.present.len());
         size_of::<Self>() + size_of_val(&*self.present) + rows + size_of_val(&*self.cells)
     }
 
@@ -93,16 +93,11 @@ impl Block {
         if width == 0 {
             return values.len();
         }
-        let row = self.waiting.row(width);
+        let mut row = self.waiting.row(width);
         let mut loose = 0;
         for (slot, value) in values {
-            let target = route.target(*slot, names);
-            let series = route.shape.as_deref().map_or(&[][..], Layout::series);
-            if let Target::Series(at) = target
-                && let (Some(place), Some(series)) =
-                    (row.get_mut(at as usize), series.get(at as usize))
-            {
-                *place = waiting::write(series, *value);
+            if let Target::Series(at, kind) = route.target(*slot, names) {
+                row.put(at as usize, kind, *value);
             } else {
                 loose += 1;
             }
@@ -160,8 +155,18 @@ impl Block {
     }
 
     /// The sparse form. The series of a carried role that a row did not have are missing in it.
-    pub(super) fn into_pane(mut self, start: Timestamp, shape: Option<&Layout>) -> PaneDelta {
+    /// `spare` is room for cells.
+    pub(super) fn into_pane(
+        mut self,
+        start: Timestamp,
+        shape: Option<&Layout>,
+        spare: &mut Vec<u32>,
+    ) -> PaneDelta {
         if let Some(shape) = shape {
+            if self.cells.is_empty() {
+                std::mem::swap(&mut self.cells, spare);
+                self.cells.clear();
+            }
             self.settle(shape);
         }
         for (index, layout) in shape.map_or(&[][..], Layout::series).iter().enumerate() {
@@ -173,13 +178,15 @@ impl Block {
                 *missing = missing.saturating_add(rows.unwrap_or(u32::MAX));
             }
         }
+        let cells = sparse(&self.cells);
+        *spare = self.cells;
         PaneDelta {
             start,
             rows: self.rows,
             late: self.late,
             last_event: self.last_event,
             carried: self.carried,
-            cells: sparse(&self.cells),
+            cells,
             loose: self.loose,
         }
     }
@@ -194,7 +201,7 @@ impl Block {
 /// at a time.
 fn sparse(cells: &[u32]) -> Vec<(u32, u64)> {
     const CHUNK: usize = 8;
-    let mut filled = Vec::with_capacity(cells.len().min(128));
+    let mut filled = Vec::with_capacity(cells.iter().filter(|count| **count > 0).count());
     for (chunk, first) in cells.chunks(CHUNK).zip((0_u32..).step_by(CHUNK)) {
         if chunk.iter().fold(0, |any, count| any | count) > 0 {
             let counted = (first..).zip(chunk.iter().map(|count| u64::from(*count)));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::decode::{Names, SeriesName, Slot};
 use crate::delta::LayoutId;
 use crate::key::{ModelKey, Name};
-use crate::layout::Layout;
+use crate::layout::{Kind, Layout};
 use crate::time::Length;
 
 /// The layouts in force at a place of the state log.
@@ -29,8 +29,8 @@ const ROUTES_MAX: usize = 16_384;
 pub(super) enum Target {
     /// Not looked up yet.
     Unknown,
-    /// A series of the layout, by index.
-    Series(u32),
+    /// A series of the layout, by index, and its kind.
+    Series(u32, Kind),
     /// A series that the layout does not know.
     Loose,
 }
@@ -51,8 +51,11 @@ pub struct Router {
     pub(super) layouts: Arc<Layouts>,
     pub(super) pane: Length,
     pub(super) lateness: Length,
-    /// A hash map, since it is looked up for each row whose model differs from the row before.
-    index: HashMap<Box<str>, HashMap<Box<str>, usize>>,
+    /// By [`name_of`] a model version. A hash map, since it is looked up for each row whose model
+    /// differs from the row before, and one with random keys, because strangers choose the names.
+    index: HashMap<Box<str>, usize>,
+    /// Room for one of these names.
+    name: String,
     pub(super) routes: Vec<Route>,
     last: usize,
     /// Counts up when routes are forgotten, so that tallies know that their indexes are void.
@@ -62,12 +65,12 @@ pub struct Router {
 impl Router {
     /// A router over `layouts` that cuts event time into panes of `pane`.
     pub fn new(layouts: Arc<Layouts>, pane: Length, lateness: Length) -> Self {
-        let index = HashMap::new();
         Self {
             layouts,
             pane,
             lateness,
-            index,
+            index: HashMap::new(),
+            name: String::new(),
             routes: Vec::new(),
             last: 0,
             epoch: 0,
@@ -103,20 +106,16 @@ impl Router {
         {
             return Some(self.last);
         }
-        let known = self
-            .index
-            .get(model)
-            .and_then(|versions| versions.get(version))
-            .copied();
-        let found = match known {
-            Some(found) => found,
+        name_of(model, version, &mut self.name);
+        let found = match self.index.get(&*self.name) {
+            Some(found) => *found,
             None => self.admit(model, version)?,
         };
         self.last = found;
         Some(found)
     }
 
-    /// Makes a route; `None` only for names that [`Name::new`] refuses, which decode has ruled out.
+    /// Makes a route for the names at hand; `None` only for names that [`Name::new`] refuses, which decode has ruled out.
     fn admit(&mut self, model: &str, version: &str) -> Option<usize> {
         let key = ModelKey::new(Name::new(model).ok()?, Name::new(version).ok()?);
         let (layout, shape) = match self.layouts.of.get(&key) {
@@ -130,12 +129,17 @@ impl Router {
             shape,
             targets: Vec::new(),
         });
-        self.index
-            .entry(model.into())
-            .or_default()
-            .insert(version.into(), found);
+        self.index.insert(self.name.as_str().into(), found);
         Some(found)
     }
+}
+
+/// One name for a model version; no name has the byte between the two.
+fn name_of(model: &str, version: &str, name: &mut String) {
+    name.clear();
+    name.push_str(model);
+    name.push('\0');
+    name.push_str(version);
 }
 
 /// The place in a layout of a series; none where that does not know it, or as one of another role.
@@ -156,11 +160,7 @@ impl Route {
 
     #[cold]
     fn look_up(&mut self, at: usize, name: Option<&SeriesName>) -> Target {
-        let series = self.shape.as_ref().zip(name);
-        let series = series.and_then(|(shape, name)| series_of(shape, name));
-        let target = series
-            .and_then(|series| u32::try_from(series).ok())
-            .map_or(Target::Loose, Target::Series);
+        let target = self.series(name).unwrap_or(Target::Loose);
         if self.targets.len() <= at {
             self.targets.resize(at + 1, Target::Unknown);
         }
@@ -168,5 +168,12 @@ impl Route {
             *place = target;
         }
         target
+    }
+
+    fn series(&self, name: Option<&SeriesName>) -> Option<Target> {
+        let shape = self.shape.as_ref()?;
+        let at = series_of(shape, name?)?;
+        let kind = shape.series().get(at)?.kind();
+        Some(Target::Series(u32::try_from(at).ok()?, kind))
     }
 }

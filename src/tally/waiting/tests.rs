@@ -22,11 +22,23 @@ fn categorical(name: &str, kind: Kind, categories: &[&str]) -> SeriesLayout {
     SeriesLayout::new(name, Role::Feature, kind, Bins::Categorical(bins)).unwrap()
 }
 
+/// Short, long, known and not.
+const TEXTS: [&str; 8] = [
+    "DE",
+    "FR",
+    "true",
+    "",
+    "seven b",
+    "a long one",
+    "another long one",
+    "an unknown one",
+];
+
 fn a_value() -> impl Strategy<Value = Option<Value<'static>>> {
     prop_oneof![
         4 => (-5_i32..70).prop_map(|whole| Some(Value::Number(f64::from(whole) / 4.0))),
         1 => any::<f64>().prop_map(|number| Some(Value::Number(number))),
-        2 => prop::sample::select(vec!["DE", "FR", "true", ""]).prop_map(|t| Some(Value::Text(t))),
+        2 => prop::sample::select(TEXTS.to_vec()).prop_map(|t| Some(Value::Text(t))),
         1 => any::<bool>().prop_map(|truth| Some(Value::Bool(truth))),
         1 => Just(Some(Value::Missing)),
         1 => Just(Some(Value::Invalid)),
@@ -42,17 +54,17 @@ proptest! {
     ) {
         let series = [
             numeric("a", (0..edges).map(|edge| f64::from(edge) / 8.0).collect()),
-            categorical("b", Kind::Categorical, &["DE", "true"]),
+            categorical("b", Kind::Categorical, &["DE", "true", "a long one", "another long one"]),
             categorical("c", Kind::Boolean, &["true"]),
             numeric("d", vec![1.0]),
         ];
         let mut waiting = Waiting::default();
         for row in &rows {
             prop_assert!(!waiting.is_full());
-            let written = waiting.row(series.len());
-            for ((place, series), value) in written.iter_mut().zip(&series).zip(row) {
+            let mut line = waiting.row(series.len());
+            for ((at, series), value) in series.iter().enumerate().zip(row) {
                 if let Some(value) = value {
-                    *place = write(series, *value);
+                    line.put(at, series.kind(), *value);
                 }
             }
         }
