@@ -47,6 +47,10 @@ mod log;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
+/// That of the daemon.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Where the reference begins: Monday 2024-01-01, in milliseconds.
 const MONDAY: i64 = 1_704_067_200_000;
 const WEEKS: u32 = 4;
