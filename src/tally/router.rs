@@ -115,7 +115,8 @@ impl Router {
         Some(found)
     }
 
-    /// Makes a route for the names at hand; `None` only for names that [`Name::new`] refuses, which decode has ruled out.
+    /// Makes a route for the names at hand; `None` only for names that [`Name::new`] refuses,
+    /// which decode has ruled out.
     fn admit(&mut self, model: &str, version: &str) -> Option<usize> {
         let key = ModelKey::new(Name::new(model).ok()?, Name::new(version).ok()?);
         let (layout, shape) = match self.layouts.of.get(&key) {

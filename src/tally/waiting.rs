@@ -2,8 +2,8 @@
 //!
 //! A search among edges waits for one comparison after the other, and edges, categories and
 //! counters of all series of a model version do not fit the first cache; those of one series do. So
-//! a row is only written down when it comes, without a look at its layout, and some rows are counted
-//! together, series after series, the searches of several rows at once.
+//! a row is only written down when it comes, without a look at its layout, and some rows are
+//! counted together, series after series, the searches of several rows at once.
 //!
 //! ```text
 //! written down    amount   country   age            12.5  "DE"  41
