@@ -10,7 +10,7 @@ use crate::daemon::Daemon;
 use crate::kafka::Kafka;
 use crate::{Outcome, SHAPE, events};
 
-const RATES: [u64; 5] = [10, 1_000, 10_000, 50_000, 200_000];
+const RATES: [u64; 6] = [10, 1_000, 10_000, 50_000, 100_000, 200_000];
 
 /// Long enough for some flushes, and for three snapshots.
 const SECONDS: u64 = 60;

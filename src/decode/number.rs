@@ -257,6 +257,9 @@ mod tests {
             "", "-", "+1", ".5", "-.5", "1.", "1.e5", "1e", "1e+", "NaN", "Infinity", "-a",
         ] {
             assert!(scan(text.as_bytes()).is_none(), "{text}");
+            // where eight bytes can be read at once
+            let padded = format!("{text},        ");
+            assert!(scan(padded.as_bytes()).is_none(), "{padded}");
         }
         for (text, left) in [
             ("01", 1),

@@ -1,5 +1,6 @@
 //! Three brokers with topics of three replicas, and what is done to both.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -131,6 +132,35 @@ impl Cluster {
             let (_, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT).ok()?;
             u64::try_from(end).ok()
         })
+    }
+
+    /// How many records of a topic are given to whoever reads it from its beginning to its end:
+    /// what is there, but for markers and what was aborted.
+    pub(super) fn readable(&self, topic: &str, partitions: usize) -> u64 {
+        let consumer: BaseConsumer = self
+            .client()
+            .set("group.id", "count")
+            .set("enable.partition.eof", "true")
+            .create()
+            .expect("a consumer");
+        let mut from = TopicPartitionList::new();
+        for partition in 0..partitions {
+            let partition = i32::try_from(partition).expect("there are few");
+            from.add_partition_offset(topic, partition, Offset::Beginning)
+                .expect("a partition");
+        }
+        consumer.assign(&from).expect("an assignment");
+        let (mut records, mut ended) = (0, BTreeSet::new());
+        while ended.len() < partitions {
+            match consumer.poll(PATIENCE).expect("there is more to read") {
+                Ok(_) => records += 1,
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    ended.insert(partition);
+                }
+                Err(_) => {}
+            }
+        }
+        records
     }
 
     /// `kill -9` of a broker.

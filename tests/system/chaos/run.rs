@@ -331,6 +331,9 @@ impl Run {
             .map(|partition| self.cluster.end(STEADY, partition))
             .sum();
         assert_eq!(steady, truth.events(), "Kafka has what was produced");
+        let committed = transacted.truth.events();
+        let readable = self.cluster.readable(TRANSACTIONS, TRANSACTIONS_PARTITIONS);
+        assert_eq!(readable, committed, "Kafka has what was committed");
         truth.merge(&transacted.truth);
         truth.merge(&self.deleted);
         for event in &self.recreated.sent {
@@ -356,7 +359,8 @@ impl Run {
             .map(|(name, totals)| (name.as_str(), totals.records))
             .collect();
         for index in 0..INSTANCES {
-            self.fleet.until("all is counted", |fleet| {
+            let what = format!("all is counted, {expected:?}");
+            self.fleet.until(&what, |fleet| {
                 let status = fleet.status(index)?;
                 let topics = status["topics"].as_array()?;
                 let counted: BTreeMap<&str, u64> = topics
