@@ -175,6 +175,7 @@ impl Keys {
             last.next = place;
         }
         let entry = self.entries.get_mut(place as usize)?;
+        // an escape is at most six bytes for one of the key
         let is_remembered = entry.spelled == spelled && entry.first == at.first;
         if !is_remembered && spelled.len() <= 6 * key.len() + SPACE_MAX {
             entry.spelled.clear();
