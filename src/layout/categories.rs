@@ -290,10 +290,7 @@ impl CategoryBins {
         if !self.has_hashed && self.others().is_empty() {
             return self.new_cell();
         }
-        self.cell_of_hash(hash())
-    }
-
-    fn cell_of_hash(&self, hash: u64) -> usize {
+        let hash = hash();
         if self.has_hashed
             && let Ok(cell) = self.categories.binary_search(&Category::Hashed(hash))
         {
