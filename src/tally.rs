@@ -18,7 +18,7 @@ use self::blocks::Blocks;
 use self::last::Last;
 use self::router::Target;
 use crate::decode::{Names, Reject, Row};
-use crate::delta::{Accounting, Arrivals, Delta, ModelDelta};
+use crate::delta::{Accounting, Arrivals, Delta, LastRecord, ModelDelta};
 use crate::key::ChainKey;
 use crate::time::{Length, Timestamp};
 
@@ -177,6 +177,11 @@ impl Tally {
     /// Counts offsets that retention took before they were read.
     pub fn lose(&mut self, offsets: u64) {
         self.accounting.lost += offsets;
+    }
+
+    /// The last record that was counted since the tally was empty.
+    pub fn last_record(&self) -> Option<LastRecord> {
+        self.last.record()
     }
 
     /// Empties the tally into a delta of the range `from..to`.

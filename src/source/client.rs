@@ -23,7 +23,11 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A client that delivers records in order from where it was told to begin.
 ///
 /// What it has fetched of a partition before [`Self::assign`], [`Self::unassign`] or [`Self::seek`]
-/// it does not deliver after.
+/// it does not deliver after. When the group gives or takes some partitions, it may go on anywhere
+/// in the others: during a rebalance librdkafka holds all of them back, to go on at what it thinks
+/// was delivered last, and a control marker that waits in its queue, after records that the
+/// rebalance has outdated, counts as that (2.12, `rd_kafka_op_handle_std`: markers are not looked
+/// at for their version). Their records would be skipped.
 pub trait Client {
     /// Begins to deliver these partitions from these offsets; all of them or none. The call is made
     /// even where there are none, since the group waits for it. Whether that has worked.

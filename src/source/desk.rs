@@ -11,7 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::client::Place;
 use super::door::{Door, Fate, Shape};
 use super::given::Assigned;
-use super::lane::{Author, Handed, Lane, Pace, Stopped};
+use super::lane::{Author, Handed, Lane, Pace, Stopped, Trouble};
 use super::reader::ReaderCommon;
 use super::tolls::Tolls;
 use crate::decode::{Decoder, Record, Reject};
@@ -109,6 +109,13 @@ impl Desk {
         }
     }
 
+    /// The client may be anywhere in the partitions that are read.
+    pub(super) fn rebalanced(&mut self) {
+        for lane in self.lanes.iter_mut().filter(|lane| lane.stopped.is_none()) {
+            lane.lose_place();
+        }
+    }
+
     /// A partition is read from now on.
     pub(super) fn assigned(&mut self, assigned: &Assigned) {
         self.revoked(&(assigned.chain.topic.clone(), assigned.chain.partition));
@@ -162,7 +169,7 @@ impl Desk {
         }
         if lane.is_blocked(pace) {
             // it is read again when there is room for it
-            lane.misplaced = true;
+            lane.lose_place();
             return None;
         }
         let (router, tally) = (&mut self.router, lane.tally());
@@ -218,7 +225,7 @@ impl Desk {
     pub(super) fn let_go(&mut self, topic: &str, partition: i32) {
         let lane = self.find(topic, partition);
         if let Some(lane) = lane.and_then(|at| self.lanes.get_mut(at)) {
-            lane.misplaced = true;
+            lane.lose_place();
         }
     }
 
@@ -301,6 +308,9 @@ impl Desk {
             if let Some(cause) = lane.tick(now_ms) {
                 restart(lane, common);
                 common.tolls.restarted(lane, cause);
+            }
+            if lane.trouble == Some(Trouble::Ahead) {
+                restart(lane, common);
             }
             if lane.is_doubted() && !lane.is_open() {
                 restart(lane, common);

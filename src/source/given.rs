@@ -24,6 +24,9 @@ use crate::key::ChainKey;
 /// What happened to the assignment, in order.
 #[derive(Debug)]
 pub(super) enum Change {
+    /// The group has given or taken partitions: the client may have lost its place in all those
+    /// that it has had before.
+    Rebalanced,
     /// A partition is read from now on.
     Assigned(Assigned),
     /// A partition is no longer read.
@@ -76,6 +79,7 @@ impl Given {
 
     /// The group gives these partitions: to be called from within the client's rebalance.
     pub fn give(&self, client: &impl Client, places: Vec<Place>) {
+        lock(&self.changes).push(Change::Rebalanced);
         lock(&self.unplaced).extend(places);
         self.place(client);
     }
@@ -83,6 +87,7 @@ impl Given {
     /// The group takes these partitions away.
     pub fn take(&self, client: &impl Client, places: Vec<Place>) {
         client.unassign(&places);
+        lock(&self.changes).push(Change::Rebalanced);
         for place in places {
             lock(&self.unplaced).remove(&place);
             lock(&self.changes).push(Change::Revoked(place));

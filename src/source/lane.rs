@@ -70,6 +70,8 @@ pub(super) enum Trouble {
     Short,
     /// What the client delivers may be of another topic of the same name.
     Doubted,
+    /// Something else is where records were read that are not counted for good.
+    Ahead,
 }
 
 /// What was learned from handing a delta to the state log.
@@ -97,8 +99,10 @@ pub(super) struct Lane {
     retry_ms: u64,
     /// Says that the attempt in flight will not be in the log.
     failed: Failed,
-    /// The last record below the head, until it or a later one is met.
+    /// The last record below what is read next, or below the head, until it or a later one is met.
     remembered: Option<LastRecord>,
+    /// The last record of the last delta since the lane began at the head.
+    last_sealed: Option<LastRecord>,
     /// Where the chain begins while the fold does not know it.
     start: i64,
     bound: RecordBound,
@@ -134,6 +138,7 @@ impl Lane {
             retry_ms: 0,
             failed: Failed::default(),
             remembered: last_record,
+            last_sealed: None,
             start: position,
             bound: RecordBound::new(RECORDS_MAX),
             input_bytes: 0,
@@ -180,9 +185,27 @@ impl Lane {
         match judge_below(self.remembered, offset, hash) {
             Below::Counted => {}
             Below::Known => self.remembered = None,
+            Below::Changed if self.is_ahead() => {
+                self.trouble = Some(Trouble::Ahead);
+                self.misplaced = true;
+            }
             Below::Changed => self.change(),
         }
         false
+    }
+
+    /// What is remembered is not counted for good.
+    fn is_ahead(&self) -> bool {
+        let head = self.writer.head();
+        self.remembered.is_some_and(|last| last.offset >= head)
+    }
+
+    /// The client may be anywhere: it has to go on at the last record that was read, which shows
+    /// that nothing before it has changed meanwhile.
+    pub(super) fn lose_place(&mut self) {
+        self.misplaced = true;
+        let last = self.tally.last_record().or(self.last_sealed);
+        self.remembered = last.or(self.remembered);
     }
 
     /// The partition is not the one that was counted.
@@ -254,6 +277,7 @@ impl Lane {
             attempt,
         };
         let delta = self.tally.take(router, range, self.at_end);
+        self.last_sealed = delta.accounting.last_record.or(self.last_sealed);
         self.sealed = Some(Record::Delta(Box::new(delta)));
         (self.since_ms, self.input_bytes) = (None, 0);
         self.said_end_ms = self.at_end.then_some(now_ms);
@@ -334,7 +358,8 @@ impl Lane {
             last_record: None,
         });
         self.discard();
-        self.sealed = None;
+        (self.sealed, self.last_sealed) = (None, None);
+        self.trouble.take_if(|trouble| *trouble == Trouble::Ahead);
         self.remembered = head.last_record;
         self.writer.handle(Event::Restarted {
             head: head.position,
@@ -352,6 +377,7 @@ impl Lane {
     /// Throws away what is tallied, to read it again.
     pub(super) fn rewind(&mut self) {
         self.discard();
+        self.lose_place();
         self.writer.handle(Event::Rewound);
     }
 

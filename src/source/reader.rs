@@ -142,6 +142,7 @@ impl Reader {
         let any = !changes.is_empty();
         for change in changes {
             match change {
+                Change::Rebalanced => self.desk.rebalanced(),
                 Change::Assigned(assigned) => {
                     let (chain, offset) = (&assigned.chain, assigned.offset());
                     tracing::info!(%chain, offset, "a partition is read");

@@ -85,6 +85,19 @@ impl SimClient {
         Polled::Nothing
     }
 
+    /// The group gives or takes some partitions: it forgets what it has fetched of the others, and
+    /// sometimes takes it for delivered.
+    pub(crate) fn rebalance(&self) {
+        let mut random = self.random.borrow_mut();
+        for fetching in self.assigned.borrow_mut().values_mut() {
+            let is_skipped = random.one_in(2);
+            if let Some(first) = fetching.fetched.front().filter(|_| !is_skipped) {
+                fetching.position = first.offset;
+            }
+            fetching.fetched.clear();
+        }
+    }
+
     fn refuses(&self, one_in: u64) -> bool {
         !self.peace && self.random.borrow_mut().one_in(one_in)
     }

@@ -348,6 +348,7 @@ impl Process {
 impl Worker {
     /// The group gives it a partition, or takes it away.
     pub(crate) fn rebalance(&mut self, partition: i32, gives: bool) {
+        self.client.rebalance();
         let places = vec![(TOPIC.into(), partition)];
         if gives {
             self.given.give(&self.client, places);

@@ -36,6 +36,9 @@ const CUT_MAX: usize = 12;
 /// Rounds that peace may take; a lost attempt is waited for in some of them.
 const ROUNDS_MAX: usize = 300;
 
+/// Rounds of peace after all is counted for the first time.
+const LOOK_ROUNDS: usize = 4;
+
 /// What went on in a run, to see that runs are wild enough.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Wildness {
@@ -519,6 +522,7 @@ impl World {
         for process in self.processes.iter_mut().flatten() {
             process.asleep_until_ms = 0;
         }
+        let mut settled: Option<usize> = None;
         for round in 0..ROUNDS_MAX {
             self.now_ms += 5_000;
             let at = self.at();
@@ -533,7 +537,8 @@ impl World {
                 self.tell_zombie();
             }
             self.give_all();
-            if round > 1 && self.unsettled().is_none() {
+            // where all is counted, somebody may yet find that it was of another topic
+            if self.unsettled().is_none() && round >= *settled.get_or_insert(round) + LOOK_ROUNDS {
                 return;
             }
         }

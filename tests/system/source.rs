@@ -6,6 +6,7 @@
 //! that is not the one that was counted.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -78,6 +79,53 @@ fn every_record_is_counted_once() {
     });
     assert!(seen.is_some(), "{:#?}", third.status());
     third.stop(Duration::from_secs(10));
+}
+
+/// While partitions are read to the end of transactions that come all the time, others join the
+/// group and leave it: a rebalance skips nothing in the partitions that stay where they are.
+#[test]
+fn a_rebalance_skips_nothing_that_is_in_transactions() {
+    let brokers = kafka().bootstrap();
+    let topic = "source.rebalanced";
+    let kafka = Cluster::new(brokers);
+    kafka.create(topic, 8);
+    let rig = Rig::new(brokers);
+    let first = rig.start(&source(topic));
+    let stop = AtomicBool::new(false);
+    let records = thread::scope(|scope| {
+        let producing = scope.spawn(|| {
+            let producer = kafka.transactional();
+            let mut records = 0;
+            while !stop.load(Ordering::Relaxed) {
+                producer.begin_transaction().expect("a transaction");
+                Cluster::send(&producer, topic, 8, records..records + 2_000);
+                producer.commit_transaction(TIMEOUT).expect("a commit");
+                records += 2_000;
+            }
+            records
+        });
+        for _ in 0..6 {
+            let before = rig.fold().sum(topic).records;
+            rig.until("more is counted", |fold| {
+                fold.sum(topic).records > before + 10_000
+            });
+            let other = rig.start(&source(topic));
+            let is_given = || other.status().iter().any(|one| one.assigned).then_some(());
+            poll_until(LIMIT, is_given).expect("it is given partitions");
+            other.stop(Duration::from_secs(10));
+        }
+        stop.store(true, Ordering::Relaxed);
+        producing.join().expect("the producer goes on")
+    });
+    rig.until("all is read", |fold| {
+        let ends = fold.heads.iter().filter(|(chain, head)| {
+            let (topic, partition) = (&chain.topic, chain.partition);
+            **head >= kafka.last(topic, partition)
+        });
+        ends.count() == 8
+    });
+    assert_eq!(rig.fold().sum(topic).records, records);
+    first.stop(Duration::from_secs(10));
 }
 
 /// What stops with notice leaves nothing to be read again, and the next one goes on where it was,
@@ -546,6 +594,15 @@ impl Cluster {
         self.runtime
             .block_on(deleted)
             .expect("Kafka deletes records");
+    }
+
+    /// The end of a partition but for the marker of its last transaction.
+    fn last(&self, topic: &str, partition: i32) -> i64 {
+        let marks = self
+            .admin
+            .inner()
+            .fetch_watermarks(topic, partition, TIMEOUT);
+        marks.expect("Kafka answers").1 - 1
     }
 
     fn producer(&self) -> ClientConfig {

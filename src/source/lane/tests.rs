@@ -109,6 +109,57 @@ fn another_record_in_its_place_is_trouble_and_nothing_is_counted_after_it() {
     assert_eq!(gone.trouble, None);
 }
 
+/// The last record that was read, wherever it went, is read once more and not counted again.
+#[test]
+fn a_client_that_may_be_anywhere_goes_on_at_the_last_record_that_was_read() {
+    let (mut lane, hash) = (lane(), xxhash_rust::xxh3::xxh3_64(&[]));
+    lane.lose_place();
+    assert_eq!((lane.misplaced, lane.target()), (true, HEAD));
+    lane.misplaced = false;
+    for (offset, seals) in [(HEAD + 2, false), (HEAD + 3, true), (HEAD + 7, false)] {
+        count(&mut lane, offset, 0);
+        if seals {
+            seal(&mut lane, 1, 0);
+        }
+        lane.lose_place();
+        assert_eq!((lane.misplaced, lane.target()), (true, offset));
+        assert!(!lane.admits(offset + 1, || 0), "it may have skipped some");
+        lane.misplaced = false;
+        assert!(!lane.admits(offset, || hash));
+        assert_eq!((lane.trouble, lane.target()), (None, offset + 1));
+    }
+    // what is tallied is thrown away, not what is sealed
+    lane.rewind();
+    assert_eq!((lane.target(), lane.writer.read()), (HEAD + 3, HEAD + 4));
+}
+
+/// What is not counted for good may be read again, whatever there is now.
+#[test]
+fn another_record_where_one_was_read_is_no_other_partition() {
+    let mut lane = lane();
+    count(&mut lane, HEAD, 0);
+    lane.lose_place();
+    lane.misplaced = false;
+    assert!(!lane.admits(HEAD, || 0xb));
+    assert_eq!((lane.trouble, lane.misplaced), (Some(Trouble::Ahead), true));
+    lane.restart(Some(Head {
+        position: HEAD,
+        last_record: None,
+    }));
+    lane.misplaced = false;
+    assert_eq!(lane.trouble, None);
+    assert!(lane.admits(HEAD, || 0xb));
+    // once it is counted, it is another one
+    count(&mut lane, HEAD, 0);
+    seal(&mut lane, 1, 0);
+    lane.hand_over(&log(|| Ok(())).0, 0);
+    fate(&mut lane, 1, true);
+    lane.lose_place();
+    lane.misplaced = false;
+    assert!(!lane.admits(HEAD, || 0xc));
+    assert_eq!(lane.trouble, Some(Trouble::Changed));
+}
+
 #[test]
 fn a_delta_is_due_by_time_or_by_size() {
     let mut lane = lane();
