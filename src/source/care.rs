@@ -8,25 +8,39 @@ use super::client::{Client, Place};
 use super::desk::{Desk, restart};
 use super::door::Head;
 use super::given::Assigned;
-use super::lane::{Lane, Stopped, Trouble};
+use super::lane::{Footing, Lane, Stopped, Trouble};
 use super::place::{Bounds, judge_bounds};
 use super::reader::ReaderCommon;
 use super::tolls::Tolls;
 use crate::config::OnTruncation;
 
+/// Seeks in a row that may be refused before a partition is assigned anew.
+const REFUSALS_MAX: u32 = 2;
+
 /// Makes the client deliver what the lanes want, and nothing to lanes that are full.
 pub(super) fn steer(client: &impl Client, desk: &mut Desk) {
     let pace = desk.pace();
     for lane in desk.lanes.iter_mut().filter(|lane| lane.stopped.is_none()) {
-        let lost_place = lane.misplaced && lane.trouble.is_none();
+        let lost_place = lane.is_misplaced() && lane.trouble.is_none();
         // while a delta waits its turn, what comes could not be finished
         if lost_place && lane.writer.may_seal() {
-            lane.misplaced = !client.seek(&lane.place(), lane.target());
+            go_on(client, lane);
         }
         let blocked = lane.is_blocked(pace);
         if blocked != lane.paused && client.set_paused(&lane.place(), blocked) {
             lane.paused = blocked;
         }
+    }
+}
+
+/// Has the client go on at what a lane has to read next.
+fn go_on(client: &impl Client, lane: &mut Lane) {
+    let (place, target) = (lane.place(), lane.target());
+    let done = client.seek(&place, target)
+        || (lane.refused >= REFUSALS_MAX && client.reassign(&place, target));
+    lane.refused = if done { 0 } else { lane.refused + 1 };
+    if done {
+        lane.footing = Footing::Sure;
     }
 }
 

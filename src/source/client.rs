@@ -20,14 +20,17 @@ pub use super::admin::Place;
 /// How long one question to the brokers may take. Far below `max.poll.interval.ms` (5 min).
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a seek may take, which the client answers by itself.
+const SEEK_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// A client that delivers records in order from where it was told to begin.
 ///
 /// What it has fetched of a partition before [`Self::assign`], [`Self::unassign`] or [`Self::seek`]
-/// it does not deliver after. When the group gives or takes some partitions, it may go on anywhere
-/// in the others: during a rebalance librdkafka holds all of them back, to go on at what it thinks
-/// was delivered last, and a control marker that waits in its queue, after records that the
+/// it does not deliver after. When the group gives or takes some partitions, it may skip something
+/// in the others: during a rebalance librdkafka holds all of them back, to go on behind what it
+/// thinks was delivered last, and a control marker that waits in its queue, after records that the
 /// rebalance has outdated, counts as that (2.12, `rd_kafka_op_handle_std`: markers are not looked
-/// at for their version). Their records would be skipped.
+/// at for their version).
 pub trait Client {
     /// Begins to deliver these partitions from these offsets; all of them or none. The call is made
     /// even where there are none, since the group waits for it. Whether that has worked.
@@ -36,8 +39,15 @@ pub trait Client {
     /// Delivers no more of these partitions, where they were assigned.
     fn unassign(&self, places: &[Place]);
 
-    /// Goes on at another offset of an assigned partition. Whether that has worked.
+    /// Goes on at another offset of an assigned partition. Whether that has worked. A partition
+    /// that is not being fetched (not yet, or since it was out of range) takes no seek, nor does
+    /// any while a rebalance begins.
     fn seek(&self, place: &Place, offset: i64) -> bool;
+
+    /// Goes on at another offset of an assigned partition that has refused to seek more than once,
+    /// with polls between. Where the group waits for what its members say to a rebalance, this
+    /// would be taken for it. Whether that has worked.
+    fn reassign(&self, place: &Place, offset: i64) -> bool;
 
     /// Holds an assigned partition back, or delivers it again. Whether that has worked.
     fn set_paused(&self, place: &Place, paused: bool) -> bool;
@@ -96,15 +106,16 @@ impl Client for BaseConsumer<Group> {
     /// before it returns.
     fn seek(&self, place: &Place, offset: i64) -> bool {
         let (topic, partition) = (&*place.0, place.1);
-        let target = Offset::Offset(offset);
-        if Consumer::seek(self, topic, partition, target, ASK_TIMEOUT).is_ok() {
-            return true;
-        }
-        // a partition that is not being fetched (not yet, or since it was out of range) takes no
-        // seek
+        Consumer::seek(self, topic, partition, Offset::Offset(offset), SEEK_TIMEOUT)
+            .inspect_err(|error| tracing::debug!(topic, partition, %error, "no seek"))
+            .is_ok()
+    }
+
+    fn reassign(&self, place: &Place, offset: i64) -> bool {
+        let (topic, partition) = (&*place.0, place.1);
         let again = || -> KafkaResult<()> {
             let mut list = TopicPartitionList::new();
-            list.add_partition_offset(topic, partition, target)?;
+            list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
             // where this fails, the last attempt got no further than this
             if let Err(error) = self.incremental_unassign(&list) {
                 tracing::debug!(topic, partition, %error, "a partition was not assigned");

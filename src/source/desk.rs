@@ -109,10 +109,10 @@ impl Desk {
         }
     }
 
-    /// The client may be anywhere in the partitions that are read.
+    /// The client may have skipped something in the partitions that are read.
     pub(super) fn rebalanced(&mut self) {
-        for lane in self.lanes.iter_mut().filter(|lane| lane.stopped.is_none()) {
-            lane.lose_place();
+        for lane in &mut self.lanes {
+            lane.doubt_place();
         }
     }
 
@@ -213,11 +213,11 @@ impl Desk {
     }
 
     /// The end of a partition was reached.
-    pub(super) fn reached_end(&mut self, topic: &str, partition: i32) {
+    pub(super) fn reached_end(&mut self, topic: &str, partition: i32, offset: i64) {
         let lane = self.find(topic, partition);
         let lane = lane.and_then(|at| self.lanes.get_mut(at));
-        if let Some(lane) = lane.filter(|lane| !lane.misplaced) {
-            lane.ended();
+        if let Some(lane) = lane.filter(|lane| !lane.is_misplaced()) {
+            lane.ended(offset);
         }
     }
 

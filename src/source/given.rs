@@ -24,8 +24,8 @@ use crate::key::ChainKey;
 /// What happened to the assignment, in order.
 #[derive(Debug)]
 pub(super) enum Change {
-    /// The group has given or taken partitions: the client may have lost its place in all those
-    /// that it has had before.
+    /// The group has given or taken partitions: the client may have skipped something in those that
+    /// it has had before.
     Rebalanced,
     /// A partition is read from now on.
     Assigned(Assigned),

@@ -1,7 +1,7 @@
 //! One partition in the hands of a worker: its chain, what is counted of it, and what is due.
 //!
 //! A lane knows nothing of clients. Where reading has to go on elsewhere it says so
-//! ([`Lane::misplaced`]), takes no record until the worker has seen to that, and so cannot mistake
+//! ([`Lane::footing`]), takes no record until the worker has seen to that, and so cannot mistake
 //! a record that was fetched before for one behind a gap.
 
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 use super::client::Place;
 use super::door::{Fate, Head};
 use super::given::Assigned;
-use super::place::{Below, judge_below};
 use super::reader::Append;
 use crate::decode::Reject;
 use crate::delta::LastRecord;
@@ -22,6 +21,7 @@ use crate::time::Length;
 
 mod doubt;
 mod pace;
+mod resume;
 
 pub(super) use self::pace::Pace;
 
@@ -58,6 +58,17 @@ impl Stopped {
 pub(super) struct Author {
     pub(super) writer: u64,
     pub(super) attempt: u64,
+}
+
+/// Whether the client of a lane delivers what it has to read next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Footing {
+    /// It does.
+    Sure,
+    /// It may have skipped something.
+    Unsure,
+    /// It does not.
+    Lost,
 }
 
 /// What has to be done with a lane by somebody who can.
@@ -116,8 +127,10 @@ pub(super) struct Lane {
     pub(super) at_end: bool,
     /// When that was last said with nothing read since.
     said_end_ms: Option<u64>,
-    /// The client does not deliver what this lane has to read next.
-    pub(super) misplaced: bool,
+    /// Whether the client delivers what this lane has to read next.
+    pub(super) footing: Footing,
+    /// How often in a row the client has refused to go on elsewhere.
+    pub(super) refused: u32,
     /// The client was asked to deliver nothing.
     pub(super) paused: bool,
     pub(super) trouble: Option<Trouble>,
@@ -146,7 +159,8 @@ impl Lane {
             since_ms: None,
             at_end: false,
             said_end_ms: None,
-            misplaced: false,
+            footing: Footing::Sure,
+            refused: 0,
             paused: false,
             trouble: None,
             stopped: None,
@@ -164,54 +178,6 @@ impl Lane {
     /// Where the chain begins while the fold does not know it.
     pub(super) fn start(&self) -> i64 {
         self.start
-    }
-
-    /// The offset at which the client has to go on.
-    pub(super) fn target(&self) -> i64 {
-        self.remembered
-            .map_or(self.writer.read(), |last| last.offset)
-    }
-
-    /// Whether a record is to be counted. `hash` is asked for only where it is compared.
-    pub(super) fn admits(&mut self, offset: i64, hash: impl FnOnce() -> u64) -> bool {
-        if self.misplaced || self.is_doubted() || self.stopped.is_some() {
-            return false;
-        }
-        if offset >= self.writer.read() {
-            self.remembered = None;
-            return true;
-        }
-        let hash = if self.remembered.is_some() { hash() } else { 0 };
-        match judge_below(self.remembered, offset, hash) {
-            Below::Counted => {}
-            Below::Known => self.remembered = None,
-            Below::Changed if self.is_ahead() => {
-                self.trouble = Some(Trouble::Ahead);
-                self.misplaced = true;
-            }
-            Below::Changed => self.change(),
-        }
-        false
-    }
-
-    /// What is remembered is not counted for good.
-    fn is_ahead(&self) -> bool {
-        let head = self.writer.head();
-        self.remembered.is_some_and(|last| last.offset >= head)
-    }
-
-    /// The client may be anywhere: it has to go on at the last record that was read, which shows
-    /// that nothing before it has changed meanwhile.
-    pub(super) fn lose_place(&mut self) {
-        self.misplaced = true;
-        let last = self.tally.last_record().or(self.last_sealed);
-        self.remembered = last.or(self.remembered);
-    }
-
-    /// The partition is not the one that was counted.
-    pub(super) fn change(&mut self) {
-        self.trouble = Some(Trouble::Changed);
-        self.misplaced = true;
     }
 
     /// The tally that a record's rows go to.
@@ -236,7 +202,7 @@ impl Lane {
     pub(super) fn lost(&mut self, offsets: u64, low: i64, now_ms: u64) {
         self.tally.lose(offsets);
         self.remembered = None;
-        self.misplaced = true;
+        self.footing = Footing::Lost;
         self.moved(low, now_ms);
     }
 
@@ -247,8 +213,11 @@ impl Lane {
         self.writer.handle(Event::Read { to });
     }
 
-    /// The end was reached.
-    pub(super) fn ended(&mut self) {
+    /// The end was reached, which is at `offset`.
+    pub(super) fn ended(&mut self, offset: i64) {
+        if self.skips(offset) {
+            return;
+        }
         self.at_end = true;
         if self.remembered.is_some() {
             self.trouble.get_or_insert(Trouble::Short);
@@ -344,12 +313,6 @@ impl Lane {
         }
     }
 
-    /// The record that is remembered is not there any more, so nothing can be compared with it.
-    pub(super) fn forget(&mut self) {
-        self.remembered = None;
-        self.misplaced = true;
-    }
-
     /// Throws everything away, to read again from the head that the fold knows, or from the start
     /// where it knows none.
     pub(super) fn restart(&mut self, head: Option<Head>) {
@@ -371,7 +334,7 @@ impl Lane {
         let paused = self.paused;
         *self = Self::new(assigned);
         // what the client was asked for still holds
-        (self.paused, self.misplaced) = (paused, true);
+        (self.paused, self.footing) = (paused, Footing::Lost);
     }
 
     /// Throws away what is tallied, to read it again.
@@ -386,7 +349,7 @@ impl Lane {
         self.input_bytes = 0;
         (self.since_ms, self.said_end_ms) = (None, None);
         self.at_end = false;
-        self.misplaced = true;
+        self.footing = Footing::Lost;
     }
 
     /// Reads no more, and forgets what is not counted for good.

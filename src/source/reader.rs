@@ -121,9 +121,9 @@ impl Reader {
         self.desk.record(arrived, now_ms)
     }
 
-    /// The end of a partition was reached.
-    pub fn reached_end(&mut self, topic: &str, partition: i32) {
-        self.desk.reached_end(topic, partition);
+    /// The end of a partition was reached, which is at `offset`.
+    pub fn reached_end(&mut self, topic: &str, partition: i32, offset: i64) {
+        self.desk.reached_end(topic, partition, offset);
     }
 
     /// A record of a partition was let go: it has to be delivered again.

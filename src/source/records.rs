@@ -10,9 +10,9 @@
 //! where that partition was given again meanwhile, its records wait until it is forwarded anew.
 //!
 //! What was fetched before a partition was given back, sought or paused never leaves the queue:
-//! librdkafka compares versions when it hands out each record. Its call for batches would not do:
-//! it takes the end of a partition for a record of the position (2.12,
-//! `rd_kafka_q_serve_rkmessages`), so that a rebalance after an end can skip a record.
+//! librdkafka compares versions when it hands out each record, though not when it passes over a
+//! control marker, see [`super::client`]. Its call for batches would not do: it takes the end of a
+//! partition for a record of the position (2.12, `rd_kafka_q_serve_rkmessages`).
 //!
 //! This is the only module that is not safe Rust, since the crate `rdkafka` has no such call. What
 //! it relies on (librdkafka 2.12, `rdkafka.h`): a client outlives its queues, which [`Intake`] sees

@@ -200,8 +200,8 @@ impl Worker {
         match fetched.error() {
             None => self.count(fetched, now_ms),
             Some(RDKafkaErrorCode::PartitionEOF) => {
-                self.reader
-                    .reached_end(fetched.topic(), fetched.partition());
+                let (topic, partition) = (fetched.topic(), fetched.partition());
+                self.reader.reached_end(topic, partition, fetched.offset());
             }
             Some(RDKafkaErrorCode::AutoOffsetReset) => self.reader.out_of_range(),
             Some(code) => self.shared.health.error(

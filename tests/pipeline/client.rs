@@ -15,7 +15,8 @@ use crate::topic::{TOPIC, Topic, Written};
 #[derive(Debug)]
 pub(crate) enum Polled {
     Record(Written),
-    End(i32),
+    /// Of a partition, at an offset.
+    End(i32, i64),
     OutOfRange,
     /// The topic was made anew, and what follows is of the new one.
     Replaced,
@@ -102,6 +103,13 @@ impl SimClient {
         !self.peace && self.random.borrow_mut().one_in(one_in)
     }
 
+    /// What is paused stays paused.
+    fn go_on(&self, place: &Place, offset: i64) {
+        let of_place = |fetching: &Fetching| fetching.paused;
+        let paused = self.assigned.borrow().get(&place.1).is_some_and(of_place);
+        self.begin(place.1, offset, paused);
+    }
+
     fn begin(&self, partition: i32, position: i64, paused: bool) {
         let topic = self.topic.borrow();
         let home = &topic.partitions[index(partition)];
@@ -159,7 +167,7 @@ impl Fetching {
         if std::mem::replace(&mut self.said_end, true) {
             return Polled::Nothing;
         }
-        Polled::End(partition)
+        Polled::End(partition, self.position)
     }
 }
 
@@ -184,9 +192,15 @@ impl Client for SimClient {
         if self.refuses(8) {
             return false;
         }
-        let of_place = |fetching: &Fetching| fetching.paused;
-        let paused = self.assigned.borrow().get(&place.1).is_some_and(of_place);
-        self.begin(place.1, offset, paused);
+        self.go_on(place, offset);
+        true
+    }
+
+    fn reassign(&self, place: &Place, offset: i64) -> bool {
+        if self.refuses(8) {
+            return false;
+        }
+        self.go_on(place, offset);
         true
     }
 

@@ -40,7 +40,7 @@ use crate::world::{Wildness, World};
 const SEEDS: u64 = 400;
 
 /// Seeds in which a broken rule must be noticed.
-const BROKEN_SEEDS: u64 = 1_000;
+const BROKEN_SEEDS: u64 = 10_000;
 
 /// Steps of chaos in a run.
 const STEPS: usize = 350;

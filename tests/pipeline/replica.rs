@@ -372,7 +372,9 @@ impl Worker {
                     };
                     self.reader.record(&arrived, now_ms);
                 }
-                Polled::End(partition) => self.reader.reached_end(TOPIC, partition),
+                Polled::End(partition, offset) => {
+                    self.reader.reached_end(TOPIC, partition, offset);
+                }
                 Polled::OutOfRange => self.reader.out_of_range(),
                 Polled::Replaced => {
                     self.given.replace(TOPIC);

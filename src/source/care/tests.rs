@@ -29,6 +29,10 @@ impl Client for Bounded {
         true
     }
 
+    fn reassign(&self, _: &Place, _: i64) -> bool {
+        true
+    }
+
     fn set_paused(&self, _: &Place, _: bool) -> bool {
         true
     }
@@ -132,7 +136,7 @@ fn an_end_before_the_remembered_record_is_looked_at() {
     };
     for (end, stopped) in [(41, Some(Stopped::Truncated)), (HEAD, None), (60, None)] {
         let (common, mut desk) = desk(Some(last));
-        desk.reached_end("t", 0);
+        desk.reached_end("t", 0, HEAD);
         assert_eq!(desk.lanes[0].trouble, Some(Trouble::Short));
         look_at_bounds(&common, &Bounded(0, end), &mut desk, &mut 0, 0);
         let lane = &desk.lanes[0];
@@ -169,6 +173,10 @@ fn a_restart_joins_the_newest_chain() {
     common.door.set_head(&chain().next_incarnation(), head);
     restart(&mut desk.lanes[0], &common);
     let lane = &desk.lanes[0];
-    let found = (lane.chain.incarnation, lane.writer.read(), lane.misplaced);
+    let found = (
+        lane.chain.incarnation,
+        lane.writer.read(),
+        lane.is_misplaced(),
+    );
     assert_eq!(found, (1, 7, true));
 }

@@ -9,7 +9,7 @@ use crate::decode::{FieldPaths, Limits, Plan};
 use crate::delta::{Delta, LastRecord};
 use crate::key::ChainKey;
 use crate::source::door::Head;
-use crate::source::lane::Trouble;
+use crate::source::lane::Footing;
 use crate::source::place::Beginnings;
 use crate::source::tolls::Tolls;
 use crate::statelog::record::Record as LogRecord;
@@ -178,7 +178,7 @@ impl Client {
     fn deliver(&mut self, desk: &mut Desk, partition: i32, now_ms: u64) {
         let next = self.next.entry(partition).or_default();
         if *next >= OFFSETS {
-            desk.reached_end(TOPIC, partition);
+            desk.reached_end(TOPIC, partition, *next);
             return;
         }
         let value = value(partition, *next);
@@ -197,11 +197,11 @@ impl Client {
         for lane in desk
             .lanes
             .iter_mut()
-            .filter(|lane| lane.misplaced && lane.writer.may_seal())
+            .filter(|lane| lane.is_misplaced() && lane.writer.may_seal())
         {
             assert_eq!(lane.trouble, None);
             self.next.insert(lane.chain.partition, lane.target());
-            lane.misplaced = false;
+            lane.footing = Footing::Sure;
         }
     }
 }
@@ -405,7 +405,7 @@ fn a_topic_that_was_made_again_while_it_was_read_is_compared() {
         (2, false)
     );
     assert_eq!(
-        (lane.misplaced, lane.target(), lane.trouble),
+        (lane.is_misplaced(), lane.target(), lane.trouble),
         (true, 1, None)
     );
     assert!(desk.is_outdated());
@@ -443,11 +443,11 @@ fn an_end_is_that_of_the_partition_of_its_topic() {
     for chain in [chain(0), chain(1), other] {
         begin(&mut desk, chain);
     }
-    desk.reached_end(TOPIC, 1);
+    desk.reached_end(TOPIC, 1, 0);
     let ended: Vec<bool> = desk.lanes.iter().map(|lane| lane.at_end).collect();
     assert_eq!(ended, [false, true, false]);
-    desk.lanes[0].misplaced = true;
-    desk.reached_end(TOPIC, 0);
+    desk.lanes[0].footing = Footing::Lost;
+    desk.reached_end(TOPIC, 0, 0);
     assert!(!desk.lanes[0].at_end, "it was said of another place");
 }
 
@@ -469,7 +469,7 @@ fn a_record_that_was_let_go_comes_again() {
     desk.record(&arrived, 0);
     let lane = &desk.lanes[0];
     assert_eq!((lane.writer.read(), lane.target()), (0, 0));
-    assert!(lane.misplaced);
+    assert!(lane.is_misplaced());
 }
 
 /// However many records come between two looks at everything else: a state log that takes one
@@ -492,13 +492,13 @@ fn a_delta_ends_at_its_bound_between_two_looks() {
             desk.record(&arrived, 0);
         }
         let lane = &desk.lanes[0];
-        (lane.writer.tail(), lane.writer.read(), lane.misplaced)
+        (lane.writer.tail(), lane.writer.read(), lane.is_misplaced())
     };
     assert_eq!(read(&mut desk, 0..2), (0, 2, false), "far from its bound");
     desk.finish(0);
     assert!(desk.lanes[0].cut(), "two records were too large");
     desk.lanes[0].restart(None);
-    desk.lanes[0].misplaced = false;
+    desk.lanes[0].footing = Footing::Sure;
     // [0, 1) is sealed, [1, 2) is tallied, and the rest is left to be read again, after a look at
     // the last of these
     assert_eq!(read(&mut desk, 0..9), (1, 2, true));

@@ -114,17 +114,17 @@ fn another_record_in_its_place_is_trouble_and_nothing_is_counted_after_it() {
 fn a_client_that_may_be_anywhere_goes_on_at_the_last_record_that_was_read() {
     let (mut lane, hash) = (lane(), xxhash_rust::xxh3::xxh3_64(&[]));
     lane.lose_place();
-    assert_eq!((lane.misplaced, lane.target()), (true, HEAD));
-    lane.misplaced = false;
+    assert_eq!((lane.is_misplaced(), lane.target()), (true, HEAD));
+    lane.footing = Footing::Sure;
     for (offset, seals) in [(HEAD + 2, false), (HEAD + 3, true), (HEAD + 7, false)] {
         count(&mut lane, offset, 0);
         if seals {
             seal(&mut lane, 1, 0);
         }
         lane.lose_place();
-        assert_eq!((lane.misplaced, lane.target()), (true, offset));
+        assert_eq!((lane.is_misplaced(), lane.target()), (true, offset));
         assert!(!lane.admits(offset + 1, || 0), "it may have skipped some");
-        lane.misplaced = false;
+        lane.footing = Footing::Sure;
         assert!(!lane.admits(offset, || hash));
         assert_eq!((lane.trouble, lane.target()), (None, offset + 1));
     }
@@ -133,20 +133,53 @@ fn a_client_that_may_be_anywhere_goes_on_at_the_last_record_that_was_read() {
     assert_eq!((lane.target(), lane.writer.read()), (HEAD + 3, HEAD + 4));
 }
 
+/// After a rebalance, the first gap is read once more, and what is still missing is not there.
+#[test]
+fn a_gap_after_a_rebalance_is_looked_into() {
+    for ends in [false, true] {
+        let mut lane = lane();
+        count(&mut lane, HEAD, 0);
+        lane.doubt_place();
+        if ends {
+            lane.ended(HEAD + 3);
+            assert!(!lane.at_end);
+        } else {
+            assert!(!lane.admits(HEAD + 3, || 0));
+        }
+        assert_eq!((lane.is_misplaced(), lane.target()), (true, HEAD));
+        lane.footing = Footing::Sure;
+        assert!(!lane.admits(HEAD, || xxhash_rust::xxh3::xxh3_64(&[])));
+        if ends {
+            lane.ended(HEAD + 3);
+            assert!(lane.at_end);
+        } else {
+            count(&mut lane, HEAD + 3, 0);
+        }
+        assert_eq!((lane.is_misplaced(), lane.trouble), (false, None));
+    }
+    let mut lane = lane();
+    lane.doubt_place();
+    count(&mut lane, HEAD, 0);
+    assert!(lane.admits(HEAD + 2, || 0), "nothing was missing");
+}
+
 /// What is not counted for good may be read again, whatever there is now.
 #[test]
 fn another_record_where_one_was_read_is_no_other_partition() {
     let mut lane = lane();
     count(&mut lane, HEAD, 0);
     lane.lose_place();
-    lane.misplaced = false;
+    lane.footing = Footing::Sure;
     assert!(!lane.admits(HEAD, || 0xb));
-    assert_eq!((lane.trouble, lane.misplaced), (Some(Trouble::Ahead), true));
+    assert_eq!(
+        (lane.trouble, lane.is_misplaced()),
+        (Some(Trouble::Ahead), true)
+    );
     lane.restart(Some(Head {
         position: HEAD,
         last_record: None,
     }));
-    lane.misplaced = false;
+    lane.footing = Footing::Sure;
     assert_eq!(lane.trouble, None);
     assert!(lane.admits(HEAD, || 0xb));
     // once it is counted, it is another one
@@ -155,7 +188,7 @@ fn another_record_where_one_was_read_is_no_other_partition() {
     lane.hand_over(&log(|| Ok(())).0, 0);
     fate(&mut lane, 1, true);
     lane.lose_place();
-    lane.misplaced = false;
+    lane.footing = Footing::Sure;
     assert!(!lane.admits(HEAD, || 0xc));
     assert_eq!(lane.trouble, Some(Trouble::Changed));
 }
@@ -299,8 +332,8 @@ fn a_delta_that_is_too_large_is_cut_until_it_is_one_record() {
         assert_eq!(lane.hand_over(&append, 0), Handed::TooLarge);
         assert_eq!(lane.cut(), records > 1);
         lane.restart(None);
-        assert_eq!((lane.writer.read(), lane.misplaced), (HEAD, true));
-        lane.misplaced = false;
+        assert_eq!((lane.writer.read(), lane.is_misplaced()), (HEAD, true));
+        lane.footing = Footing::Sure;
     }
     count(&mut lane, HEAD, 0);
     assert!(lane.wants_seal(PACE, 0), "one record at a time now");
@@ -357,7 +390,7 @@ fn what_retention_took_is_part_of_the_next_delta() {
     count(&mut lane, HEAD, 0);
     lane.lost(10, HEAD + 11, 5);
     assert!(!lane.admits(HEAD + 1, || 0) && lane.target() == HEAD + 11);
-    lane.misplaced = false;
+    lane.footing = Footing::Sure;
     count(&mut lane, HEAD + 11, 6);
     seal(&mut lane, 1, 7);
     lane.hand_over(&append, 7);
