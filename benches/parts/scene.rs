@@ -5,6 +5,7 @@ use std::sync::Arc;
 use driftd::board::Board;
 use driftd::decode::{Decoder, FieldPaths, Limits, Plan, Record as Event};
 use driftd::delta::Delta;
+use driftd::engine::Input;
 use driftd::key::{ModelKey, Name};
 use driftd::reference::build::{BuildRequest, Quiet, build};
 use driftd::reference::{Reference, ReferenceRole, artifact};
@@ -122,6 +123,9 @@ impl Scene {
     }
 
     pub(crate) fn board(&mut self) -> Arc<Board> {
+        // before the end of the log there are no metrics of models
+        let ended = self.log.engine.handle(Input::End, &mut Vec::new());
+        ended.expect("nothing is wrong with the end");
         self.log.board().expect("what was asked for")
     }
 }
