@@ -103,13 +103,6 @@ impl SimClient {
         !self.peace && self.random.borrow_mut().one_in(one_in)
     }
 
-    /// What is paused stays paused.
-    fn go_on(&self, place: &Place, offset: i64) {
-        let of_place = |fetching: &Fetching| fetching.paused;
-        let paused = self.assigned.borrow().get(&place.1).is_some_and(of_place);
-        self.begin(place.1, offset, paused);
-    }
-
     fn begin(&self, partition: i32, position: i64, paused: bool) {
         let topic = self.topic.borrow();
         let home = &topic.partitions[index(partition)];
@@ -192,16 +185,14 @@ impl Client for SimClient {
         if self.refuses(8) {
             return false;
         }
-        self.go_on(place, offset);
+        let of_place = |fetching: &Fetching| fetching.paused;
+        let paused = self.assigned.borrow().get(&place.1).is_some_and(of_place);
+        self.begin(place.1, offset, paused);
         true
     }
 
     fn reassign(&self, place: &Place, offset: i64) -> bool {
-        if self.refuses(8) {
-            return false;
-        }
-        self.go_on(place, offset);
-        true
+        self.seek(place, offset)
     }
 
     fn set_paused(&self, place: &Place, paused: bool) -> bool {
