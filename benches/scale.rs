@@ -1,13 +1,13 @@
 //! What many series cost: memory, a full rescore, `/metrics`, a snapshot and a start from it.
 //!
 //! ```text
-//! cargo bench --bench scale -- [--models 2000] [--series 50]
+//! cargo bench --bench scale -- [--models 2000] [--series 50] [--in-memory]
 //! ```
 //!
 //! Every model version has a reference of its own with four weeks of hours, and four weeks of live
 //! traffic of 1,000 rows an hour that are spread over the bins as the reference is: by the hour,
 //! and by five minutes where windows of an hour and six still keep them. Counts are drawn, rows
-//! are not.
+//! are not. Packed counts lie in files, as with `state.spill_dir`, or in memory.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(
@@ -35,6 +35,7 @@ use driftd::key::{ModelKey, Name, Shard};
 use driftd::reference::build::{BuildRequest, Quiet, build};
 use driftd::reference::natural::Offsets;
 use driftd::reference::{Reference, ReferenceRole, artifact};
+use driftd::spill::Spill;
 use driftd::statelog::record::{BaselineChoice, Record};
 use driftd::time::{Length, Timestamp};
 use parquet::arrow::ArrowWriter;
@@ -61,11 +62,12 @@ const DRAWN: usize = 16;
 const FIVE_MINUTES: Length = Length::MINUTE.times(5);
 
 fn main() -> Outcome<()> {
-    let (mut models, mut series) = (2_000, 50);
+    let (mut models, mut series, mut in_memory) = (2_000, 50, false);
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--models" => models = args.next().ok_or("how many models?")?.parse()?,
+            "--in-memory" => in_memory = true,
             "--series" => series = args.next().ok_or("how many series?")?.parse()?,
             _ => {}
         }
@@ -73,7 +75,13 @@ fn main() -> Outcome<()> {
     let all = models * series;
     println!("{models} model versions of {series} series");
     let reference = reference(series)?;
-    let mut scene = Scene::new(models);
+    let dir = TempDir::new()?;
+    let spill = if in_memory {
+        Spill::default()
+    } else {
+        Spill::to(dir.path())?
+    };
+    let mut scene = Scene::new(models, spill);
     let before = resident()?;
     scene.activate(&reference)?;
     let referenced = told("references", all, before)?;
@@ -82,8 +90,9 @@ fn main() -> Outcome<()> {
     let bytes = scene.log.engine.fold().models.values();
     let bytes: u64 = bytes.map(|model| model.bytes().total()).sum();
     println!(
-        "  of which limits.state_bytes_max sees {:.0} B",
-        bytes as f64 / all as f64
+        "  of which limits.state_bytes_max sees {:.0} B, in files {:.0} B",
+        bytes as f64 / all as f64,
+        scene.spill.bytes() as f64 / all as f64
     );
     timed("a tick of all windows judged", || scene.tick())?;
     let judged = told("judges", all, counted)?;
@@ -179,12 +188,13 @@ fn request(path: &Path) -> Outcome<BuildRequest> {
 /// Model versions and the log that feeds them.
 struct Scene {
     log: Log,
+    spill: Spill,
     keys: Vec<ModelKey>,
     head: i64,
 }
 
 impl Scene {
-    fn new(models: usize) -> Self {
+    fn new(models: usize, spill: Spill) -> Self {
         let now = Timestamp::from_millis(MONDAY) + Length::DAY.times(7 * 2 * 4);
         let key = |at| {
             Some(ModelKey::new(
@@ -192,8 +202,11 @@ impl Scene {
                 Name::new("1").ok()?,
             ))
         };
+        let mut log = Log::new(models, None, now);
+        log.engine.spill_to(spill.clone());
         Self {
-            log: Log::new(models, None, now),
+            log,
+            spill,
             keys: (0..models).filter_map(key).collect(),
             head: 0,
         }
@@ -345,7 +358,7 @@ fn snapshots(scene: &mut Scene) -> Outcome<()> {
     timed("a start from the snapshot", || {
         let get = |id: BlockId| Ok(blocks.get(&id).cloned());
         let all = (Shard::ALL, Chain::default());
-        let engine = Engine::read(root, &Reader(&get), all)?;
+        let engine = Engine::read(root, &Reader(&get), all, &scene.spill)?;
         assert!(engine.fold().position == scene.log.engine.fold().position);
         Ok(())
     })?;

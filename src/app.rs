@@ -17,6 +17,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -35,6 +36,7 @@ use crate::engine::Engine;
 use crate::expose::{self, Shared};
 use crate::journal::{self, Journal};
 use crate::source::{Common, Door, Source, SourceError, Watch, admin};
+use crate::spill::Spill;
 use crate::statelog::record::Record;
 use crate::statelog::snapshot::{self, Snapshots};
 use crate::statelog::{self, Appender, Failed, StateLogError};
@@ -85,7 +87,8 @@ pub async fn serve(
     // before the state log: what the journal has must be in the part of the log that is read first
     let (journal, writer) = open_journal(&config, clock).await?;
     let (appender, reader) = open(&config, clock).await?;
-    let (engine, reader, snapshots) = resume(&config, reader, &cluster, &journal).await?;
+    let spill = open_spill(config.state.spill_dir.as_ref())?;
+    let (engine, reader, snapshots) = resume(&config, reader, &cluster, (&journal, &spill)).await?;
 
     let shared = surface(&config, &journal);
     let (stopped, stopping) = watch::channel(false);
@@ -108,6 +111,7 @@ pub async fn serve(
     )
     .ok_or(AppError::Thread("snapshots"))?;
     shared.set_snapshots(move || standing.read());
+    shared.set_spilled(move || spill.bytes());
     let doors = folding::Doors {
         door: Arc::clone(&door),
         shared: Arc::clone(&shared),
@@ -310,19 +314,39 @@ async fn open(
     Ok(blocking(open, "state log").await??)
 }
 
+/// Where packed counts lie: in the directory, or in memory.
+fn open_spill(dir: Option<&PathBuf>) -> Result<Spill, AppError> {
+    dir.map_or_else(
+        || Ok(Spill::default()),
+        |dir| {
+            let failed = |source| AppError::Spill {
+                dir: dir.clone(),
+                source,
+            };
+            Spill::to(dir).map_err(failed)
+        },
+    )
+}
+
 /// Finds the place where this start goes on.
 async fn resume(
     config: &Arc<Config>,
     mut reader: statelog::Reader,
     cluster: &str,
-    journal: &Journal,
+    (journal, spill): (&Journal, &Spill),
 ) -> Result<(Engine, statelog::Reader, Snapshots), AppError> {
-    let (config, journal) = (Arc::clone(config), journal.clone());
+    let (config, journal, spill) = (Arc::clone(config), journal.clone(), spill.clone());
     let log = config.state.home.log(cluster);
     let resume = move || {
         // after the state log was opened: snapshots know of all that was trimmed before
         let mut snapshots = snapshot::open(&config.state, &config.kafka, log.clone())?;
-        let engine = resume::resume(&config, &log, &mut reader, &mut snapshots, &journal)?;
+        let engine = resume::resume(
+            &config,
+            &log,
+            &mut reader,
+            &mut snapshots,
+            (&journal, &spill),
+        )?;
         resume::begin(&journal, &engine);
         Ok((engine, reader, snapshots))
     };

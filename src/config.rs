@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::Url;
 
@@ -122,6 +122,8 @@ pub enum OnTruncation {
 pub struct State {
     /// In Kafka or in a directory.
     pub home: Home,
+    /// Where packed counts lie; in memory where there is no directory.
+    pub spill_dir: Option<PathBuf>,
     /// The models that this instance counts.
     pub shard: Shard,
     /// How long counts may wait in a worker.
@@ -151,6 +153,14 @@ pub enum Home {
 }
 
 impl Home {
+    /// The directory, where it is in one.
+    pub fn dir(&self) -> Option<&Path> {
+        match self {
+            Self::Kafka { .. } => None,
+            Self::Embedded { dir } => Some(dir),
+        }
+    }
+
     /// What the state log is known as in its snapshots.
     pub fn log(&self, cluster: &str) -> String {
         match self {

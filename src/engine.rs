@@ -14,6 +14,7 @@ use crate::engine::scribe::Scribe;
 use crate::fold::{self, Effect, Fold, FoldError};
 use crate::journal::{self, Chain};
 use crate::key::{ModelKey, Shard};
+use crate::spill::Spill;
 use crate::statelog::record::{Anchor, Configuration};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
@@ -98,6 +99,11 @@ impl Engine {
             is_stale: false,
             closed: BTreeMap::new(),
         }
+    }
+
+    /// Packed counts are put there from here on.
+    pub fn spill_to(&mut self, spill: Spill) {
+        self.fold.spill_to(spill);
     }
 
     /// What is folded.

@@ -173,6 +173,8 @@ struct Local {
     append_errors: Ask<u64>,
     dead_letters_failed: Ask<u64>,
     fold_lag: Ask<Option<u64>>,
+    /// The length of the files that packed counts lie in.
+    spilled: Ask<u64>,
     /// The log time of the newest snapshot, and how many were not written.
     snapshots: Ask<(Option<Timestamp>, u64)>,
     webhooks: Ask<Vec<Standing>>,
@@ -214,6 +216,7 @@ impl Shared {
                 append_errors: Arc::new(|| 0),
                 dead_letters_failed: Arc::new(|| 0),
                 fold_lag: Arc::new(|| None),
+                spilled: Arc::new(|| 0),
                 snapshots: Arc::new(|| (None, 0)),
                 webhooks: Arc::new(Vec::new),
                 journal: Journal::default(),
@@ -271,6 +274,11 @@ impl Shared {
     /// Says how to ask for the records of the state log not folded yet, where that is known.
     pub fn set_fold_lag(&self, lag: impl Fn() -> Option<u64> + Send + Sync + 'static) {
         self.set_local(|local| local.fold_lag = Arc::new(lag));
+    }
+
+    /// Says how to ask for the length of the files that packed counts lie in.
+    pub fn set_spilled(&self, spilled: impl Fn() -> u64 + Send + Sync + 'static) {
+        self.set_local(|local| local.spilled = Arc::new(spilled));
     }
 
     /// Says how to ask for how webhooks do on this instance.

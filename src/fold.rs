@@ -48,6 +48,7 @@ use crate::fold::watermark::Progress;
 use crate::fold::webhooks::Marks;
 use crate::key::{ChainKey, ModelKey, Shard};
 use crate::layout::Digest;
+use crate::spill::Spill;
 use crate::statelog::record::{Anchor, Configuration, Record};
 use crate::tally::Layouts;
 use crate::time::{Length, Timestamp};
@@ -70,6 +71,7 @@ pub mod watermark;
 pub mod webhooks;
 pub mod window;
 
+pub use self::admission::LimitHits;
 pub use self::anchors::ANCHOR_EVERY;
 pub use self::effect::Effect;
 pub use self::needs::Need;
@@ -125,18 +127,6 @@ pub struct Topic {
     pub arrivals: BTreeMap<Timestamp, (u64, u64)>,
 }
 
-/// How often a limit kept something out of own models.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LimitHits {
-    /// Deltas with rows of a model version beyond `limits.models_max`.
-    pub models: u64,
-    /// Panes in which series beyond `limits.loose_series_max` were left out.
-    pub loose_series: u64,
-    /// Deltas with rows of a model version, and panes with series, that were left out because of
-    /// `limits.state_bytes_max`.
-    pub state_bytes: u64,
-}
-
 /// All that the log says, up to a place.
 #[derive(Debug, Clone)]
 pub struct Fold {
@@ -184,6 +174,8 @@ pub struct Fold {
     last_digest: [u8; 32],
     anchors: Vec<Anchor>,
     swept: Timestamp,
+    /// Where what is packed lies.
+    spill: Spill,
 }
 
 impl Fold {
@@ -220,7 +212,13 @@ impl Fold {
             last_digest: [0; 32],
             anchors: Vec::new(),
             swept: Timestamp::MIN,
+            spill: Spill::default(),
         }
+    }
+
+    /// Packed counts are put there from here on.
+    pub fn spill_to(&mut self, spill: Spill) {
+        self.spill = spill;
     }
 
     /// Folds the next record.

@@ -16,7 +16,7 @@
 //! - [`source`] reads Kafka; [`decode`], [`layout`], [`tally`] and [`delta`] turn records into
 //!   counts.
 //! - [`statelog`] puts deltas into one order; [`fold`] is what that order means; [`engine`] drives
-//!   it.
+//!   it; what is seldom looked at is in files ([`spill`]).
 //! - [`mod@reference`] is what live data is compared with, [`stats`] how, [`score`] for whom.
 //! - [`board`] is what readers see, [`expose`] how; [`journal`] is what they read a year later, and
 //!   [`webhook`] what it tells other programs.
@@ -27,7 +27,8 @@
 //!
 //! - Pure modules (`key`, `time`, `decode`, `layout`, `tally`, `delta`, `statelog::record`,
 //!   `statelog::chain`, `fold`, `stats`, `score`, `engine`, `board`, what the journal says) never
-//!   wait, read a clock, do IO or log. `stats` names nothing of this crate.
+//!   wait, read a clock, do IO or log. `stats` names nothing of this crate; to `fold`, [`spill`] is
+//!   memory.
 //! - Counts are added as integers, so their order never matters; the state log's order decides the
 //!   rest.
 //! - No queue, map, retry or label set is without a named bound.
@@ -55,6 +56,7 @@ pub mod reference;
 pub mod replay;
 pub mod score;
 pub mod source;
+pub mod spill;
 pub mod statelog;
 pub mod stats;
 pub mod tally;

@@ -33,6 +33,7 @@ use crate::alert::settings::Settings;
 use crate::fold::window::Window;
 use crate::key::ModelKey;
 use crate::power::change::{Change, Shares};
+use crate::reference::narrow::Narrow;
 use crate::reference::natural::Offsets;
 use crate::reference::{BLOCK, BlockCells, Reference};
 use crate::statelog::record::{Alerting, BaselineChoice};
@@ -185,6 +186,8 @@ impl<'a> Trial<'a> {
             start = start + BLOCK;
         }
         let reference = &judge.reference;
+        let series = reference.series.iter();
+        let cells: Vec<_> = series.flat_map(|one| one.counts.iter().copied()).collect();
         let window = Window {
             length,
             end,
@@ -192,11 +195,7 @@ impl<'a> Trial<'a> {
             late: 0,
             carried: reference.carried,
             rows_elsewhere: 0,
-            cells: reference
-                .series
-                .iter()
-                .flat_map(|series| series.counts.iter().copied())
-                .collect(),
+            cells: Narrow::new(&cells),
             loose: BTreeMap::new(),
             kept: true,
         };

@@ -105,13 +105,6 @@ pub struct Scored {
     pub scores: Result<Scores, Insufficient>,
 }
 
-/// The counts of one series in `cells`, which are those of the whole layout.
-pub fn cells_of<'a>(shape: &crate::layout::Layout, series: usize, cells: &'a [u64]) -> &'a [u64] {
-    let from = shape.offset(series);
-    let count = shape.series().get(series).map_or(0, SeriesLayout::cells);
-    cells.get(from..from + count).unwrap_or(&[])
-}
-
 /// How many rows of these cells of a series went where.
 pub fn tallied(layout: &SeriesLayout, cells: &[u64]) -> Tallied {
     let at = |cell: usize| cells.get(cell).copied().unwrap_or(0);
@@ -190,11 +183,11 @@ pub fn score_window(model: &ModelState, window: &Window) -> Vec<Scored> {
     };
     let mut all = Vec::new();
     for (series, layout) in shape.series().iter().enumerate() {
-        let cells = cells_of(shape, series, &window.cells);
-        let tallied = tallied(layout, cells);
+        let cells = window.cells_of(shape, series);
+        let tallied = tallied(layout, &cells);
         for reference in model.references.iter() {
             let against = reference.header.role;
-            let scores = score_against(layout, reference, series, cells);
+            let scores = score_against(layout, reference, series, &cells);
             all.push(Scored {
                 series,
                 against,

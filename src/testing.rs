@@ -97,6 +97,7 @@ pub(crate) fn embedded(dir: &Path) -> (State, Kafka) {
         shard: Shard::ALL,
         flush_interval: Length::SECOND,
         snapshot_interval: Length::MINUTE,
+        spill_dir: None,
     };
     let kafka = Kafka {
         brokers: String::new(),

@@ -38,6 +38,7 @@ use driftd::expose::metrics::{Join, METRICS};
 const LAYERS: &[&[&str]] = &[
     &["time"],
     &["key", "clock", "image"],
+    &["spill"],
     &["decode"],
     &["layout"],
     &["stats"],
@@ -181,6 +182,7 @@ const FORMS: &[&str] = &[
     "power/show",
     "reference",
     "replay",
+    "spill",
     "statelog/record",
     "statelog/snapshot",
     "time",

@@ -203,7 +203,7 @@ impl Model {
             return;
         };
         for (place, layout) in self.layout.series().iter().enumerate() {
-            let cells = score::cells_of(&self.layout, place, hour);
+            let cells = &hour[self.layout.offset(place)..self.layout.offset(place + 1)];
             let Ok(scores) = score::score(layout, &reference.series[place], cells) else {
                 continue;
             };

@@ -42,9 +42,9 @@ pub(crate) fn score(criterion: &mut Criterion) {
             let series = shape.series().iter().enumerate();
             let sum: f64 = series
                 .map(|(at, layout)| {
-                    let live = score::cells_of(shape, at, black_box(&window.cells));
+                    let live = black_box(&window).cells_of(shape, at);
                     let then = score::displayed(layout, &reference.series[at].counts);
-                    psi(&then, &score::displayed(layout, live))
+                    psi(&then, &score::displayed(layout, &live))
                 })
                 .sum();
             black_box(sum)

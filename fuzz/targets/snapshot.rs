@@ -20,6 +20,7 @@ use driftd::engine::{Engine, Input};
 use driftd::fold;
 use driftd::image::{Album, BlockId, HomeError, ImageError, Reader};
 use driftd::journal::Chain;
+use driftd::spill::Spill;
 use driftd::key::Shard;
 use driftd::statelog::record::Record;
 use driftd::time::Timestamp;
@@ -122,7 +123,12 @@ fn rename(body: &mut Vec<u8>, old: &[u8], new: &[u8]) {
 
 fn read(root: BlockId, blocks: &HashMap<BlockId, Vec<u8>>) -> Result<Engine, ImageError> {
     let get = |id| Ok(blocks.get(&id).cloned());
-    Engine::read(root, &Reader(&get), (Shard::ALL, Chain::default()))
+    Engine::read(
+        root,
+        &Reader(&get),
+        (Shard::ALL, Chain::default()),
+        &Spill::default(),
+    )
 }
 
 fn written(engine: &Engine) -> (BlockId, HashMap<BlockId, Vec<u8>>) {

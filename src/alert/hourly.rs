@@ -60,7 +60,7 @@ impl Sum {
             start: window.start(),
             end: window.end,
             rows: (window.rows, window.rows_elsewhere),
-            cells: Narrow::new(&window.cells),
+            cells: window.cells,
             by_start: self.by_start,
         })
     }
@@ -118,7 +118,7 @@ pub fn sum(
         }
     }
     adding.hours.retain(|start, _| with_counts.contains(start));
-    window.cells = adding.cells;
+    window.cells = Narrow::new(&adding.cells);
     let by_start = by_hour.map(|_| adding.hours);
     let hours = match (judge, &by_start) {
         (Some(judge), Some(hours)) => hours
@@ -263,6 +263,7 @@ mod tests {
         let window = window::sum(model, panes, end, |_start, counts| {
             counts.add_to(&mut cells);
         });
+        let cells = Narrow::new(&cells);
         Window { cells, ..window }
     }
 

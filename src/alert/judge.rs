@@ -18,7 +18,6 @@ use crate::key::Carrier;
 use crate::layout::SeriesLayout;
 use crate::reference::natural::{Dispersion, Part};
 use crate::reference::{BlockCells, Reference};
-use crate::score;
 use crate::stats;
 use crate::time::{Length, Timestamp};
 
@@ -139,8 +138,8 @@ impl Judge {
         window: &Window,
         hours: &[HourRows],
     ) -> (Expected, SeriesCounts) {
-        let cells = score::cells_of(&self.reference.layout, place, &window.cells);
-        let current = SeriesCounts::of_cells(layout, cells);
+        let cells = window.cells_of(&self.reference.layout, place);
+        let current = SeriesCounts::of_cells(layout, &cells);
         (self.expected(place, hours), current)
     }
 

@@ -19,7 +19,6 @@ use crate::fold::window::Window;
 use crate::key::ModelKey;
 use crate::layout::SeriesLayout;
 use crate::reference::natural::Part;
-use crate::score;
 use crate::time::Length;
 
 /// The most series named as having moved with another.
@@ -122,7 +121,7 @@ impl<'a> Tick<'a> {
         let subject = Subject {
             layout,
             reference: reference.series.get(place)?,
-            cells: score::cells_of(&reference.layout, place, &self.window.cells),
+            cells: &self.window.cells_of(&reference.layout, place),
             verdicts,
             length,
         };

@@ -1,5 +1,8 @@
 //! Why the daemon could not start, or had to stop.
 
+use std::io;
+use std::path::PathBuf;
+
 use super::folding::FoldingError;
 use super::references::ReferencesError;
 use super::resume::ResumeError;
@@ -19,6 +22,18 @@ pub enum AppError {
     /// The state log.
     #[error("the state log cannot be used")]
     StateLog(#[from] StateLogError),
+    /// Where packed counts are to lie.
+    #[error(
+        "files cannot be made in {} (state.spill_dir, or state.dir where the state log is \
+         embedded)",
+        .dir.display()
+    )]
+    Spill {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The journal.
     #[error("the journal cannot be used")]
     Journal(#[from] JournalError),
@@ -64,6 +79,7 @@ impl AppError {
             Self::Thread(_) | Self::Fold(FoldingError::Panicked) => Exit::Fault,
             Self::Source(_)
             | Self::StateLog(_)
+            | Self::Spill { .. }
             | Self::Journal(_)
             | Self::Resume(_)
             | Self::Snapshots(_)

@@ -16,6 +16,7 @@ use crate::config::{Config, State};
 use crate::engine::Engine;
 use crate::journal::{Chain, Journal};
 use crate::key::Shard;
+use crate::spill::Spill;
 use crate::statelog::snapshot::{self, Manifest, SnapshotError, Snapshots};
 use crate::statelog::{Reader, StateLogError};
 use crate::telemetry::error_chain;
@@ -53,19 +54,20 @@ pub enum ResumeError {
 }
 
 /// The engine to go on with, and the reader at its place of the log, which is known as `log`. Where
-/// it is no own snapshot, the journal goes on after what its home has.
+/// it is no own snapshot, the journal goes on after what its home has. Packed counts are put in
+/// `spill`.
 pub fn resume(
     config: &Config,
     log: &str,
     reader: &mut Reader,
     snapshots: &mut Snapshots,
-    journal: &Journal,
+    (journal, spill): (&Journal, &Spill),
 ) -> Result<Engine, ResumeError> {
     let shard = config.state.shard;
     let newest_first: Vec<Manifest> = snapshots.newest_first().cloned().collect();
     for manifest in newest_first {
         let own = (shard, Chain::default());
-        if let Some(engine) = go_on(reader, snapshots, &manifest, own)? {
+        if let Some(engine) = go_on(reader, snapshots, &manifest, (own, spill))? {
             let position = manifest.position;
             tracing::info!(position, at = %manifest.log_time, "going on at a snapshot");
             snapshots.begin(Some(position));
@@ -75,12 +77,14 @@ pub fn resume(
     snapshots.begin(None);
     let first = reader.restart()?;
     if first == 0 {
-        return Ok(Engine::of_shard(shard, config.fold.clone()));
+        let mut engine = Engine::of_shard(shard, config.fold.clone());
+        engine.spill_to(spill.clone());
+        return Ok(engine);
     }
     if snapshots.are_newer() {
         return Err(ResumeError::Newer);
     }
-    if let Some(engine) = of_others(config, log, reader, journal)? {
+    if let Some(engine) = of_others(config, log, reader, (journal, spill))? {
         return Ok(engine);
     }
     reader.restart()?;
@@ -91,7 +95,9 @@ pub fn resume(
         "no snapshot is usable: going on at an anchor, what windows held before it is gone"
     );
     let own = (shard, journal.stored());
-    Ok(Engine::at_anchor(own, config.fold.clone(), &anchor))
+    let mut engine = Engine::at_anchor(own, config.fold.clone(), &anchor);
+    engine.spill_to(spill.clone());
+    Ok(engine)
 }
 
 /// The engine of a snapshot, if the log has its place and it can be read.
@@ -99,7 +105,7 @@ fn go_on(
     reader: &mut Reader,
     snapshots: &Snapshots,
     manifest: &Manifest,
-    own: (Shard, Chain),
+    (own, spill): ((Shard, Chain), &Spill),
 ) -> Result<Option<Engine>, ResumeError> {
     let position = manifest.position;
     if !reader.resume(position, &manifest.digest.0, manifest.log_time)? {
@@ -109,7 +115,7 @@ fn go_on(
         );
         return Ok(None);
     }
-    let read = snapshots.read(manifest, |id, blocks| Engine::read(id, blocks, own));
+    let read = snapshots.read(manifest, |id, blocks| Engine::read(id, blocks, own, spill));
     Ok(read
         .inspect_err(|error| {
             let cause = error_chain(error);
@@ -124,7 +130,7 @@ fn of_others(
     config: &Config,
     log: &str,
     reader: &mut Reader,
-    journal: &Journal,
+    (journal, spill): (&Journal, &Spill),
 ) -> Result<Option<Engine>, ResumeError> {
     for of in snapshot::others(&config.state, &config.kafka)? {
         let state = State {
@@ -141,7 +147,7 @@ fn of_others(
         };
         for manifest in snapshots.newest_first() {
             let own = (config.state.shard, journal.before(manifest.position));
-            let Some(engine) = go_on(reader, &snapshots, manifest, own)? else {
+            let Some(engine) = go_on(reader, &snapshots, manifest, (own, spill))? else {
                 continue;
             };
             let (position, models) = (manifest.position, engine.fold().uncounted());

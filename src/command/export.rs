@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::key::{ModelKey, Shard};
 use crate::reference::artifact;
 use crate::source::{SourceError, admin};
+use crate::spill::Spill;
 use crate::statelog::embedded::{self, EmbeddedError};
 use crate::statelog::record::RecordError;
 use crate::statelog::snapshot::{self, SnapshotError};
@@ -131,7 +132,13 @@ fn fold(config: &Config, clock: Clock) -> Result<Fold, ExportError> {
     let log = config.state.home.log(&cluster);
     let mut snapshots = snapshot::open(&config.state, &config.kafka, log.clone())?;
     let journal = Journal::default();
-    let engine = resume(config, &log, &mut reader, &mut snapshots, &journal)?;
+    let engine = resume(
+        config,
+        &log,
+        &mut reader,
+        &mut snapshots,
+        (&journal, &Spill::default()),
+    )?;
     let (mut fold, mut effects) = (engine.fold().clone(), Vec::new());
     let mut idle = 0;
     loop {

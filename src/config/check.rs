@@ -165,8 +165,10 @@ impl Checker {
                 snapshot_topic,
             }
         };
+        let spill_dir = raw.spill_dir.map(PathBuf::from);
         State {
             shard: self.shard(raw.shard.as_deref(), &home),
+            spill_dir: spill_dir.or_else(|| home.dir().map(Path::to_owned)),
             home,
             flush_interval: raw.flush_interval.0,
             snapshot_interval: raw.snapshot_interval.0,

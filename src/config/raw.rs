@@ -14,16 +14,15 @@
 
 mod docs;
 mod kind;
+mod values;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use serde::Deserialize;
 
-use crate::time::{Length, LengthError};
-
 pub use self::docs::{KeyDoc, keys};
 pub(super) use self::kind::{Fallback, Key, Kind};
+pub(super) use self::values::{Hidden, Span};
 
 /// The longest text in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 4096;
@@ -212,6 +211,10 @@ tables! {
         /// The directory of the state log, its snapshots and the journal, where their home is
         /// embedded; made when it is not there.
         dir: String = Text, Is("driftd-state");
+        /// A directory for packed counts, in files that end with driftd, instead of memory: about
+        /// 20 kB a series with the default windows, of which the kernel holds in memory what there
+        /// is room for. Without it `state.dir`, where the home is embedded; with Kafka, memory.
+        spill_dir: Option<String> = Text, Unset;
         /// The models that this instance counts, where one machine has not the memory for all:
         /// `i/n`, such as `2/4`, is the i-th of n shards, by a hash of the model's name. Every
         /// shard needs an instance, with the same group and topics; only with `state.home =
@@ -373,28 +376,5 @@ tables! {
         level: String = Text, Is("info");
         /// `text` for people, `json` for one object a line.
         format: String = Choice(&["text", "json"]), Is("text");
-    }
-}
-
-/// A length of time; its text is one of those that [`Length`] reads.
-#[derive(Deserialize, Clone, Copy)]
-#[serde(try_from = "String")]
-pub(super) struct Span(pub(super) Length);
-
-impl TryFrom<String> for Span {
-    type Error = LengthError;
-    fn try_from(text: String) -> Result<Self, LengthError> {
-        text.parse().map(Self)
-    }
-}
-
-/// A text that may be a secret: it has no `Display`, and `Debug` does not show it.
-#[derive(Deserialize, Clone, PartialEq, Eq)]
-#[serde(transparent)]
-pub(super) struct Hidden(pub(super) String);
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(hidden)")
     }
 }

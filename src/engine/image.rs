@@ -9,6 +9,7 @@ use crate::fold::Fold;
 use crate::image::{BlockId, ImageError, Reader, Writer};
 use crate::journal::Chain;
 use crate::key::Shard;
+use crate::spill::Spill;
 
 #[derive(Serialize)]
 struct EngineText<'a> {
@@ -38,14 +39,15 @@ impl Engine {
 
     /// The engine that a block names, as it was but for [`super::Input::End`], which it has not
     /// heard of. Where it was of another shard it is of `shard` from here on, and its journal
-    /// another one, that goes on after `journal`.
+    /// another one, that goes on after `journal`. Packed counts are put in `spill`.
     pub fn read(
         id: BlockId,
         reader: &Reader<'_>,
         (shard, journal): (Shard, Chain),
+        spill: &Spill,
     ) -> Result<Self, ImageError> {
         let kept: Kept = reader.read(id)?;
-        let (fold, was_here) = Fold::read(kept.fold, reader, shard)?;
+        let (fold, was_here) = Fold::read(kept.fold, reader, shard, spill)?;
         let mut engine = Self::of(fold);
         engine.desk = kept.desk;
         engine.scribe = kept.scribe;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use globset::GlobSet;
+use serde::{Deserialize, Serialize};
 
 use super::learning::{Growth, Learning};
 use super::model::{ModelState, SKEW_MAX};
@@ -17,6 +18,18 @@ use crate::key::{ModelKey, globs};
 
 /// Panes of arrivals kept per topic; the oldest go first.
 const ARRIVALS_MAX: usize = 131_072;
+
+/// How often a limit kept something out of own models.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitHits {
+    /// Deltas with rows of a model version beyond `limits.models_max`.
+    pub models: u64,
+    /// Panes in which series beyond `limits.loose_series_max` were left out.
+    pub loose_series: u64,
+    /// Deltas with rows of a model version, and panes with series, that were left out because of
+    /// `limits.state_bytes_max`.
+    pub state_bytes: u64,
+}
 
 impl Fold {
     pub(super) fn count_models(&mut self, delta: &Delta, effects: &mut Vec<Effect>) {
@@ -48,7 +61,7 @@ impl Fold {
     fn add(&mut self, counts: &ModelDelta, delta: &Delta) -> Option<u64> {
         let (config, now) = (Arc::clone(&self.config), self.log_time);
         let loose_max = usize::try_from(config.loose_series_max).unwrap_or(usize::MAX);
-        let is_full = self.is_full();
+        let (is_full, spill) = (self.is_full(), self.spill.clone());
         let Some(model) = self.counted(&counts.key) else {
             self.elsewhere.insert(counts.key.clone(), now);
             return None;
@@ -60,7 +73,7 @@ impl Fold {
         } else {
             usize::MAX
         };
-        let room = (&*config, known.min(loose_max));
+        let room = (&*config, known.min(loose_max), &spill);
         let shortfall = model.add(counts, &delta.chain.topic, room, now);
         let after = model.bytes().total();
         self.state_bytes = (self.state_bytes + after).saturating_sub(before);

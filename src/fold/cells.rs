@@ -9,10 +9,13 @@
 //! Which of the plain forms it is follows from the counts alone, whatever order they came in: all
 //! replicas agree on the bytes that they take.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::packed::{self, Unpacked};
-use crate::image::run;
+use crate::spill::{Bytes, Spill};
+use crate::time::Length;
 
 /// A sparse vector of counts: cells ascending, counts above 0.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -32,12 +35,12 @@ impl Eq for Cells {}
 enum Form {
     Sparse(Sparse),
     Dense(Dense),
-    Packed(Box<[u8]>),
+    Packed(Bytes),
 }
 
 impl Default for Form {
     fn default() -> Self {
-        Self::Packed(Box::default())
+        Self::Packed(Bytes::default())
     }
 }
 
@@ -45,7 +48,7 @@ impl Default for Form {
 #[derive(Serialize, Deserialize)]
 enum Stored {
     Plain(Sparse),
-    Packed(#[serde(with = "run")] Box<[u8]>),
+    Packed(Bytes),
 }
 
 impl From<Stored> for Form {
@@ -73,7 +76,7 @@ impl Cells {
         match &self.0 {
             Form::Sparse(sparse) => Iter::Sparse(sparse.iter()),
             Form::Dense(dense) => Iter::Dense(dense.iter()),
-            Form::Packed(bytes) => Iter::Packed(packed::unpack(bytes)),
+            Form::Packed(bytes) => Iter::Packed(packed::unpack(bytes.read())),
         }
     }
 
@@ -92,7 +95,7 @@ impl Cells {
                     *sum += u64::from(*count);
                 }
             }
-            Form::Packed(bytes) => packed::add_to(bytes, sums),
+            Form::Packed(bytes) => packed::add_to(&bytes.read(), sums),
         }
     }
 
@@ -106,7 +109,7 @@ impl Cells {
             Form::Dense(dense) => dense.to_sparse().with(more),
             Form::Sparse(sparse) => sparse.with(more),
             Form::Packed(bytes) => {
-                let (cells, counts) = packed::unpack(&bytes).unzip();
+                let (cells, counts) = packed::unpack(bytes.read()).unzip();
                 Sparse { cells, counts }.with(more)
             }
         };
@@ -118,13 +121,21 @@ impl Cells {
         self.add(&more);
     }
 
-    pub(super) fn pack(&mut self) {
+    /// Packs them, to be kept for about so long.
+    pub(super) fn pack(&mut self, spill: &Spill, kept: Length) {
         let bytes = match &self.0 {
             Form::Sparse(sparse) => packed::pack(sparse.iter()),
             Form::Dense(dense) => packed::pack(dense.iter()),
             Form::Packed(_) => return,
         };
-        self.0 = Form::Packed(bytes);
+        self.0 = Form::Packed(spill.put(kept, bytes));
+    }
+
+    /// Moves what is packed there.
+    pub(super) fn spill(&mut self, spill: &Spill, kept: Length) {
+        if let Form::Packed(bytes) = &mut self.0 {
+            bytes.spill(spill, kept);
+        }
     }
 
     pub(super) fn is_packed(&self) -> bool {
@@ -146,7 +157,7 @@ impl Cells {
 enum Iter<'a, S, D> {
     Sparse(S),
     Dense(D),
-    Packed(Unpacked<'a>),
+    Packed(Unpacked<Cow<'a, [u8]>>),
 }
 
 impl<S, D> Iterator for Iter<'_, S, D>
@@ -359,7 +370,7 @@ mod tests {
             let stored = rmp_serde::to_vec_named(&forth).unwrap();
             let read: Cells = rmp_serde::from_slice(&stored).unwrap();
             assert_eq!((form(&read), &read), (expected, &forth));
-            back.pack();
+            back.pack(&Spill::default(), Length::HOUR);
             assert_eq!(back, forth);
             back.add(&[]);
             assert_eq!(form(&back), expected, "unpacked");
@@ -378,7 +389,7 @@ mod tests {
             let mut dense = [0; 40];
             for (at, add) in adds.into_iter().enumerate() {
                 if at % 3 == 2 {
-                    sparse.pack();
+                    sparse.pack(&Spill::default(), Length::HOUR);
                 }
                 let pairs: Vec<_> = add.into_iter().collect();
                 sparse.add(&pairs);
@@ -388,7 +399,7 @@ mod tests {
             }
             let expected: Vec<_> = (0..).zip(dense).filter(|(_, count)| *count > 0).collect();
             prop_assert_eq!(sparse.iter().collect::<Vec<_>>(), expected.clone());
-            sparse.pack();
+            sparse.pack(&Spill::default(), Length::HOUR);
             prop_assert!(sparse.is_packed());
             prop_assert_eq!(sparse.iter().collect::<Vec<_>>(), expected.clone());
             sparse.add(&[]);

@@ -31,9 +31,9 @@ use serde::{Deserialize, Serialize};
 
 use super::packed;
 use crate::delta::PaneDelta;
-use crate::image::run;
 use crate::layout::Layout;
 use crate::reference::{BLOCK, BlockCells, HourBlock, block_cell};
+use crate::spill::{Bytes, Spill};
 use crate::time::{Length, Timestamp};
 
 /// How long hours are kept behind the largest event time of their model version; older ones are
@@ -98,12 +98,12 @@ pub(super) struct Hour {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Counts {
     Plain(Vec<u64>),
-    Packed(#[serde(with = "run")] Box<[u8]>),
+    Packed(Bytes),
 }
 
 impl Default for Counts {
     fn default() -> Self {
-        Self::Packed(Box::default())
+        Self::Packed(Bytes::default())
     }
 }
 
@@ -168,7 +168,7 @@ impl Hours {
                 Counts::Plain(counts) => each(start, counts),
                 Counts::Packed(bytes) => {
                     cells.fill(0);
-                    packed::add_to(bytes, &mut cells);
+                    packed::add_to(&bytes.read(), &mut cells);
                     each(start, &cells);
                 }
             }
@@ -215,7 +215,7 @@ impl Hours {
     }
 
     /// Forgets what falls behind, and packs what is older than the last few hours.
-    pub(super) fn settle(&mut self, last_event: Timestamp) {
+    pub(super) fn settle(&mut self, last_event: Timestamp, spill: &Spill) {
         let kept = self.kept();
         let keeps = |start: &Timestamp| reaches(*start, last_event, kept);
         while let Some(mut day) = self.days.first_entry() {
@@ -238,13 +238,14 @@ impl Hours {
             if let Some(hour) = day.and_then(|day| Arc::make_mut(day).get_mut(&start)) {
                 self.bytes -= hour.bytes();
                 let hour = Arc::make_mut(hour);
-                hour.pack();
+                hour.pack(spill, kept);
                 self.bytes += hour.bytes();
             }
         }
     }
 
-    fn kept(&self) -> Length {
+    /// How long they are kept behind the largest event time.
+    pub(super) fn kept(&self) -> Length {
         self.part.map_or(HOURS_KEPT, |_| PARTS_KEPT)
     }
 
@@ -259,11 +260,18 @@ impl Hours {
 }
 
 impl Hour {
+    /// Moves what is packed there.
+    pub(super) fn spill(&mut self, spill: &Spill, kept: Length) {
+        if let Counts::Packed(bytes) = &mut self.counts {
+            bytes.spill(spill, kept);
+        }
+    }
+
     /// Its counts, to be added to.
     fn unpack(&mut self, cells: usize) -> &mut [u64] {
         if let Counts::Packed(bytes) = &self.counts {
             let mut counts = vec![0; cells];
-            packed::add_to(bytes, &mut counts);
+            packed::add_to(&bytes.read(), &mut counts);
             self.counts = Counts::Plain(counts);
         }
         match &mut self.counts {
@@ -280,12 +288,12 @@ impl Hour {
         size_of::<Self>() + counts
     }
 
-    fn pack(&mut self) {
+    fn pack(&mut self, spill: &Spill, kept: Length) {
         if let Counts::Plain(counts) = &self.counts {
             let filled = (0..)
                 .zip(counts.iter().copied())
                 .filter(|(_, count)| *count > 0);
-            self.counts = Counts::Packed(packed::pack(filled));
+            self.counts = Counts::Packed(spill.put(kept, packed::pack(filled)));
         }
     }
 
@@ -295,7 +303,7 @@ impl Hour {
                 .zip(counts.iter().copied())
                 .filter(|(_, count)| *count > 0)
                 .collect(),
-            Counts::Packed(bytes) => packed::unpack(bytes).collect(),
+            Counts::Packed(bytes) => packed::unpack(bytes.read()).collect(),
         };
         HourBlock {
             start,

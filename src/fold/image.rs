@@ -26,6 +26,7 @@ use crate::image::{BlockId, ImageError, Reader, Writer, run};
 use crate::key::{ChainKey, ModelKey, Shard};
 use crate::layout::Digest;
 use crate::reference::{Reference, artifact};
+use crate::spill::Spill;
 use crate::statelog::record::{Anchor, Configuration, Record};
 use crate::time::{Length, Timestamp};
 
@@ -188,15 +189,18 @@ impl Fold {
         })
     }
 
-    /// The fold that a block names, of the models of `shard`; whether it was of that shard.
+    /// The fold that a block names, of the models of `shard`, whose packed counts are put there;
+    /// whether it was of that shard.
     pub fn read(
         id: BlockId,
         reader: &Reader<'_>,
         shard: Shard,
+        spill: &Spill,
     ) -> Result<(Self, bool), ImageError> {
         let text: FoldText = reader.read(id)?;
         let was_here = text.shard == shard;
         let mut fold = Self::of_shard(shard, configuration(&text.config)?);
+        fold.spill_to(spill.clone());
         fold.position = text.position;
         fold.log_time = text.log_time;
         fold.chains = text.chains;
@@ -237,7 +241,7 @@ impl Fold {
         for id in text.models {
             let text: ModelText = reader.read(id)?;
             if shard.owns(&text.key.model) {
-                let model = model(text, &fold.active, reader)?;
+                let model = model(text, &fold.active, reader, spill)?;
                 fold.models.insert(model.key.clone(), Arc::new(model));
             } else {
                 fold.elsewhere.insert(text.key, text.last_seen);
@@ -332,6 +336,7 @@ fn model(
     text: ModelText,
     active: &BTreeMap<ModelKey, Active>,
     reader: &Reader<'_>,
+    spill: &Spill,
 ) -> Result<ModelState, ImageError> {
     let mut model = ModelState::new(text.key, &[], text.last_seen);
     if let Some(active) = active.get(&model.key) {
@@ -347,15 +352,19 @@ fn model(
     for of in text.windows {
         let mut chunks = BTreeMap::new();
         for (start, id) in of.chunks {
-            chunks.insert(start, Arc::new(reader.read::<Chunk>(id)?));
+            let mut chunk: Chunk = reader.read(id)?;
+            for pane in chunk.values_mut() {
+                pane.spill(spill, of.window);
+            }
+            chunks.insert(start, Arc::new(chunk));
         }
         let panes = Panes::restored(of.window, of.forgotten, chunks);
         model.windows.push(panes);
     }
-    model.hours.restore(read_days(text.hours, reader)?);
+    restore(&mut model.hours, text.hours, (reader, spill))?;
     for (length, days) in text.parts {
         let mut parts = Hours::parts(model.shape.as_ref(), length);
-        parts.restore(read_days(days, reader)?);
+        restore(&mut parts, days, (reader, spill))?;
         model.parts.insert(length, parts);
     }
     Ok(model)
@@ -369,10 +378,19 @@ fn days_of(hours: &Hours, writer: &mut Writer<'_>) -> Result<Days, ImageError> {
     Ok(days)
 }
 
-fn read_days(days: Days, reader: &Reader<'_>) -> Result<BTreeMap<Timestamp, Arc<Day>>, ImageError> {
+fn restore(
+    hours: &mut Hours,
+    days: Days,
+    (reader, spill): (&Reader<'_>, &Spill),
+) -> Result<(), ImageError> {
     let mut all = BTreeMap::new();
     for (start, id) in days {
-        all.insert(start, Arc::new(reader.read::<Day>(id)?));
+        let mut day: Day = reader.read(id)?;
+        for hour in day.values_mut() {
+            Arc::make_mut(hour).spill(spill, hours.kept());
+        }
+        all.insert(start, Arc::new(day));
     }
-    Ok(all)
+    hours.restore(all);
+    Ok(())
 }

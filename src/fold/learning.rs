@@ -28,6 +28,7 @@ use crate::key::{ModelKey, Role};
 use crate::layout::SERIES_MAX;
 use crate::reference::learn::{LooseSeries, Recounted, learn, recount};
 use crate::reference::{BLOCK, Header, Reference, ReferenceRole};
+use crate::spill::Spill;
 use crate::time::{Length, Timestamp};
 
 /// The fewest rows that a reference is made of when a day has passed.
@@ -294,7 +295,7 @@ impl Fold {
         if let Some(model) = self.models.get_mut(key) {
             let model = Arc::make_mut(model);
             model.take(&active);
-            model.project(learning.hours.values());
+            model.project(learning.hours.values(), &self.spill);
         }
         self.active.insert(key.clone(), active);
         if let Some(renewing) = Renewing::new(&reference, layout, learning.sums) {
@@ -340,7 +341,7 @@ impl Fold {
 
 impl ModelState {
     /// Counts in the layout in force what was counted without one.
-    fn project<'a>(&mut self, hours: impl Iterator<Item = &'a PaneDelta>) {
+    fn project<'a>(&mut self, hours: impl Iterator<Item = &'a PaneDelta>, spill: &Spill) {
         let (Some(layout), Some(last_event)) = (self.shape.clone(), self.last_event) else {
             return;
         };
@@ -351,7 +352,7 @@ impl ModelState {
             let hour = projection::project_pane(hour, &layout);
             self.hours.add(&hour, last_event);
         }
-        self.hours.settle(last_event);
+        self.hours.settle(last_event, spill);
     }
 }
 

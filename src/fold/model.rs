@@ -10,6 +10,7 @@ use crate::fold::pane::Panes;
 use crate::key::ModelKey;
 use crate::layout::Layout;
 use crate::reference::{BLOCK, Reference, ReferenceRole};
+use crate::spill::Spill;
 use crate::statelog::record::Configuration;
 use crate::time::{Length, Timestamp};
 
@@ -167,7 +168,7 @@ impl ModelState {
         &mut self,
         delta: &ModelDelta,
         topic: &Arc<str>,
-        (config, loose_max): (&Configuration, usize),
+        (config, loose_max, spill): (&Configuration, usize, &Spill),
         now: Timestamp,
     ) -> Shortfall {
         self.last_seen = now;
@@ -192,7 +193,7 @@ impl ModelState {
                 self.rows_beyond_horizon += pane.rows;
             }
         }
-        self.evict(config);
+        self.evict(config, spill);
         shortfall
     }
 
@@ -232,11 +233,11 @@ impl ModelState {
     }
 
     /// Forgets panes behind the horizon of each window, and hours behind theirs.
-    fn evict(&mut self, config: &Configuration) {
+    fn evict(&mut self, config: &Configuration, spill: &Spill) {
         if let Some(last_event) = self.last_event {
             let parts = self.parts.values_mut();
             for hours in parts.chain([&mut self.hours]) {
-                hours.settle(last_event);
+                hours.settle(last_event, spill);
             }
             while let Some(hour) = self.volume.first_entry()
                 && !hours::keeps(*hour.key(), last_event)
@@ -249,7 +250,7 @@ impl ModelState {
                 panes.evict(horizon);
             }
             if let Some(last_event) = self.last_event {
-                panes.settle(last_event);
+                panes.settle(last_event, spill);
             }
         }
     }

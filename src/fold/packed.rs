@@ -18,6 +18,8 @@
 //! zero       a bit of its own where the mean is 8 or more: no row is missing, none is invalid
 //! ```
 
+use std::ops::Deref;
+
 /// Bits of a fraction in running means.
 const FRACTION: u32 = 4;
 
@@ -89,12 +91,13 @@ fn sparse(cells: impl Iterator<Item = (u32, u64)>, pairs: usize) -> Box<[u8]> {
 }
 
 /// The cells with counts above 0 of [`pack`]'s bytes, ascending. Of other bytes, some cells.
-pub(super) fn unpack(bytes: &[u8]) -> Unpacked<'_> {
+pub(super) fn unpack<B: Deref<Target = [u8]>>(bytes: B) -> Unpacked<B> {
     let (form, mut rest) = bytes.split_first().unwrap_or((&DENSE, &[]));
     let left = take_length(&mut rest);
+    let (is_sparse, at) = (*form == SPARSE, (bytes.len() - rest.len()) * 8);
     Unpacked {
-        bits: BitReader { bytes: rest, at: 0 },
-        is_sparse: *form == SPARSE,
+        bits: BitReader { bytes, at },
+        is_sparse,
         left,
         cell: 0,
         gaps: Model::default(),
@@ -124,8 +127,8 @@ pub(super) fn add_to(bytes: &[u8], sums: &mut [u64]) {
 
 /// See [`unpack`].
 #[derive(Debug, Clone)]
-pub(super) struct Unpacked<'a> {
-    bits: BitReader<'a>,
+pub(super) struct Unpacked<B> {
+    bits: BitReader<B>,
     is_sparse: bool,
     /// Numbers, or pairs of them, that are still to come.
     left: u64,
@@ -135,7 +138,7 @@ pub(super) struct Unpacked<'a> {
     counts: Model,
 }
 
-impl Iterator for Unpacked<'_> {
+impl<B: Deref<Target = [u8]>> Iterator for Unpacked<B> {
     type Item = (u32, u64);
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -192,7 +195,7 @@ impl Model {
     }
 
     #[inline]
-    fn take(&mut self, bits: &mut BitReader<'_>) -> u64 {
+    fn take<B: Deref<Target = [u8]>>(&mut self, bits: &mut BitReader<B>) -> u64 {
         let mean = self.mean >> FRACTION;
         let flags = u32::from(mean >= ZERO_APART);
         // one look serves nearly all numbers
@@ -219,7 +222,7 @@ impl Model {
 
     /// A distance that one look does not serve for sure.
     #[cold]
-    fn take_long(self, bits: &mut BitReader<'_>) -> u64 {
+    fn take_long<B: Deref<Target = [u8]>>(self, bits: &mut BitReader<B>) -> u64 {
         let zeros = bits.peek().trailing_zeros().min(QUOTIENT_MAX);
         if zeros < QUOTIENT_MAX {
             bits.skip(zeros + 1);
@@ -315,13 +318,13 @@ impl BitWriter {
 }
 
 #[derive(Debug, Clone)]
-struct BitReader<'a> {
-    bytes: &'a [u8],
+struct BitReader<B> {
+    bytes: B,
     /// In bits.
     at: usize,
 }
 
-impl BitReader<'_> {
+impl<B: Deref<Target = [u8]>> BitReader<B> {
     fn is_at_end(&self) -> bool {
         self.at >= self.bytes.len() * 8
     }
@@ -447,9 +450,9 @@ mod tests {
             let cells = cells(&counts);
             let spread: Vec<_> =
                 cells.iter().map(|(cell, count)| (cell.saturating_mul(apart), *count)).collect();
-            prop_assert_eq!(unpack(&packed(&cells)).collect::<Vec<_>>(), cells);
+            prop_assert_eq!(unpack(packed(&cells)).collect::<Vec<_>>(), cells);
             if spread.is_sorted_by(|a, b| a.0 < b.0) {
-                prop_assert_eq!(unpack(&packed(&spread)).collect::<Vec<_>>(), spread);
+                prop_assert_eq!(unpack(packed(&spread)).collect::<Vec<_>>(), spread);
             }
         }
 
@@ -471,7 +474,7 @@ mod tests {
         /// No bytes make it panic, or go on for long.
         #[test]
         fn any_bytes_are_unpacked(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            let cells: Vec<_> = unpack(&bytes).collect();
+            let cells: Vec<_> = unpack(&bytes[..]).collect();
             prop_assert!(cells.len() <= bytes.len() * 8);
             prop_assert_eq!(added(&bytes, 100), one_by_one(&cells, 100));
         }

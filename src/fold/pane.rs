@@ -21,6 +21,7 @@ use crate::fold::cells::Cells;
 use crate::fold::projection::take_cells;
 use crate::key::Role;
 use crate::layout::{Layout, LooseCounts};
+use crate::spill::Spill;
 use crate::time::{Length, Timestamp};
 
 /// Panes a window has.
@@ -129,9 +130,16 @@ impl Pane {
         size_of::<Self>() + under.sum::<usize>()
     }
 
-    fn pack(&mut self) {
+    fn pack(&mut self, spill: &Spill, kept: Length) {
         for (_, counts) in &mut self.under {
-            counts.cells.pack();
+            counts.cells.pack(spill, kept);
+        }
+    }
+
+    /// Moves what is packed there.
+    pub(super) fn spill(&mut self, spill: &Spill, kept: Length) {
+        for (_, counts) in &mut self.under {
+            counts.cells.spill(spill, kept);
         }
     }
 
@@ -259,14 +267,15 @@ impl Panes {
 
     /// Packs the panes that ended a quarter of a pane before the largest event time, or earlier:
     /// few rows are as late as that.
-    pub(super) fn settle(&mut self, last_event: Timestamp) {
+    pub(super) fn settle(&mut self, last_event: Timestamp, spill: &Spill) {
         let quarter = self.pane.divided_by(4).unwrap_or(self.pane);
         let ended = last_event - self.pane - quarter;
         while let Some(start) = self.unpacked.first().filter(|start| **start <= ended) {
             let start = *start;
             self.unpacked.remove(&start);
             if self.keeps(start, self.forgotten) {
-                self.change(start, Pane::pack);
+                let kept = self.window;
+                self.change(start, |pane| pane.pack(spill, kept));
             }
         }
     }
@@ -386,7 +395,7 @@ mod tests {
             let kept: Vec<_> =
                 panes.range(Timestamp::MIN, Timestamp::MAX).map(|(start, _)| start).collect();
             prop_assert_eq!(kept, expected);
-            panes.settle(horizon);
+            panes.settle(horizon, &Spill::default());
             let chunks = panes.chunks.clone();
             let restored = Panes::restored(Length::HOUR, horizon, chunks);
             prop_assert_eq!((panes.bytes(), &panes), (restored.bytes(), &restored));

@@ -12,7 +12,8 @@ use crate::fold::cells::Cells;
 use crate::fold::model::ModelState;
 use crate::fold::pane::Panes;
 use crate::key::{Carrier, Role};
-use crate::layout::{LooseCounts, SeriesLayout};
+use crate::layout::{Layout, LooseCounts, SeriesLayout};
+use crate::reference::narrow::Narrow;
 use crate::time::{Length, Timestamp};
 
 /// The counts of a model version over one window, under the layout in force.
@@ -31,7 +32,7 @@ pub struct Window {
     /// Rows counted under another layout, which cannot be scored with this one.
     pub rows_elsewhere: u64,
     /// Per cell of the layout; empty without one.
-    pub cells: Vec<u64>,
+    pub cells: Narrow,
     /// Series that the layout does not know.
     pub loose: BTreeMap<(Role, Box<str>), LooseCounts>,
     /// Whether all its panes are still kept.
@@ -42,6 +43,12 @@ impl Window {
     /// Where it starts.
     pub fn start(&self) -> Timestamp {
         self.end - self.length
+    }
+
+    /// The counts of one series of the layout.
+    pub fn cells_of(&self, shape: &Layout, series: usize) -> Vec<u64> {
+        self.cells
+            .at(shape.offset(series)..shape.offset(series + 1))
     }
 
     /// Rows that carry the key of a series.
@@ -79,7 +86,7 @@ pub fn sum(
         late: 0,
         carried: [0; 4],
         rows_elsewhere: 0,
-        cells: Vec::new(),
+        cells: Narrow::default(),
         loose: BTreeMap::new(),
         kept: panes.reaches(start),
     };

@@ -50,11 +50,22 @@ impl Narrow {
         }
     }
 
+    /// Those at these places, as far as there are such.
+    pub fn at(&self, places: Range<usize>) -> Vec<u64> {
+        let mut all = Vec::with_capacity(places.len());
+        self.append_to(places, &mut all);
+        all
+    }
+
     /// All of them.
     pub fn to_vec(&self) -> Vec<u64> {
-        let mut all = Vec::with_capacity(self.len());
-        self.append_to(0..self.len(), &mut all);
-        all
+        self.at(0..self.len())
+    }
+}
+
+impl Default for Narrow {
+    fn default() -> Self {
+        Self::new(&[])
     }
 }
 

@@ -7,7 +7,6 @@
 use crate::fold::window::Window;
 use crate::key::Role;
 use crate::layout::{Category, Cell, Kind, Layout, LooseCounts, SeriesLayout, grid_bounds};
-use crate::score::cells_of;
 use crate::stats::Rate;
 
 /// The quantiles that are told, in thousandths, and their names.
@@ -60,7 +59,7 @@ pub fn latencies(shape: Option<&Layout>, window: &Window) -> Vec<(&'static str, 
 /// Bins that hold latencies, ascending.
 fn bins_of_latency(shape: Option<&Layout>, window: &Window) -> Vec<(Quantile, u64)> {
     if let Some((place, layout)) = find(shape, LATENCY) {
-        let Some(cells) = shape.map(|shape| cells_of(shape, place, &window.cells)) else {
+        let Some(cells) = shape.map(|shape| window.cells_of(shape, place)) else {
             return Vec::new();
         };
         let bin = |(cell, count): (usize, &u64)| {
@@ -96,7 +95,7 @@ pub fn errors(shape: Option<&Layout>, window: &Window) -> Option<Rate> {
         errors += if is_error { count } else { 0 };
     };
     if let Some((place, layout)) = find(shape, STATUS) {
-        let cells = cells_of(shape?, place, &window.cells);
+        let cells = window.cells_of(shape?, place);
         for (cell, rows) in cells.iter().enumerate() {
             match layout.cell(cell) {
                 Some(Cell::Category(Category::Text(text))) => count(is_error(text), *rows),

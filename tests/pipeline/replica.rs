@@ -16,6 +16,7 @@ use driftd::key::Shard;
 use driftd::source::{
     Arrived, Beginnings, DeskSize, Door, Given, Head, Reader, ReaderCommon, Tolls,
 };
+use driftd::spill::Spill;
 use driftd::statelog::Failed;
 use driftd::statelog::record::{Configuration, Record};
 use driftd::time::Timestamp;
@@ -77,7 +78,7 @@ impl Snapshot {
 
     fn read(&self, shard: Shard) -> Fold {
         let get = |id| Ok(self.blocks.get(&id).cloned());
-        let read = Fold::read(self.root, &image::Reader(&get), shard);
+        let read = Fold::read(self.root, &image::Reader(&get), shard, &Spill::default());
         let (fold, was_here) = read.expect("its bytes are a fold's");
         assert_eq!(was_here, shard == self.shard);
         fold

@@ -469,6 +469,7 @@ impl Rig {
             home,
             flush_interval: Length::SECOND,
             snapshot_interval: Length::MINUTE,
+            spill_dir: None,
         };
         let (appender, reader) =
             statelog::open(&state, &config_of(brokers), Clock).expect("a state log");

@@ -137,7 +137,7 @@ fn window(
         late: 0,
         carried: [rows, 0, 0, 0],
         rows_elsewhere: 0,
-        cells,
+        cells: Narrow::new(&cells),
         loose: BTreeMap::new(),
         kept: true,
     }

@@ -77,6 +77,7 @@ fn brokers_and_topics_are_enough() {
             snapshot_topic: "driftd.snapshot".to_owned(),
         }
     );
+    assert_eq!(config.state.spill_dir, None);
     assert_eq!(config.state.flush_interval, Length::SECOND.times(5));
     assert_eq!(config.reference, None);
     assert_eq!(
@@ -196,6 +197,7 @@ fn later_layers_overrule_earlier_ones_key_by_key() {
     );
     assert_eq!(config.sources[1].workers, 7);
     assert_eq!(config.http.listen.to_string(), "127.0.0.1:3");
+    assert_eq!(config.state.spill_dir.as_deref(), Some(Path::new("d")));
     assert_eq!(
         config.state.home,
         Home::Embedded {

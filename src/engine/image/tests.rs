@@ -40,7 +40,8 @@ impl Home {
 
     fn read_for(&self, root: BlockId, own: (Shard, Chain)) -> Engine {
         let get = |id| Ok(self.blocks.borrow().get(&id).cloned());
-        Engine::read(root, &Reader(&get), own).unwrap()
+        let spill = Spill::to(&std::env::temp_dir()).unwrap();
+        Engine::read(root, &Reader(&get), own, &spill).unwrap()
     }
 }
 

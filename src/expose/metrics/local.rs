@@ -3,7 +3,7 @@
 use super::table::{
     BUILD_INFO, CONSUMER_LAG, DEAD_LETTERS_FAILED, FOLD_LAG, JOURNAL_APPEND_ERRORS,
     JOURNAL_DIVERGED, JOURNAL_ENTRIES, JOURNAL_UNWRITTEN, PARTITION_STOPPED, READY,
-    SNAPSHOT_ERRORS, SNAPSHOT_TIME, STATE_APPEND_ERRORS, WEBHOOK_AGE, WEBHOOK_FAILURES,
+    SNAPSHOT_ERRORS, SNAPSHOT_TIME, SPILLED, STATE_APPEND_ERRORS, WEBHOOK_AGE, WEBHOOK_FAILURES,
 };
 use super::{Text, flag, real};
 use crate::expose::Local;
@@ -36,6 +36,8 @@ pub(super) fn write(page: &mut Text, local: &Local, ready: bool) {
     );
     let lag = (local.fold_lag)();
     page.metric(&FOLD_LAG, lag.map(|lag| FOLD_LAG.sample(&[], real(lag))));
+    let spilled = (local.spilled)();
+    page.metric(&SPILLED, [SPILLED.sample(&[], real(spilled))]);
     let journal = local.journal.standing();
     for (metric, value) in [
         (&JOURNAL_ENTRIES, real(journal.stored)),

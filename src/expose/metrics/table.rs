@@ -107,6 +107,7 @@ const EACH: &[Metric] = &[
     JOURNAL_DIVERGED,
     SNAPSHOT_TIME,
     FOLD_LAG,
+    SPILLED,
     WEBHOOK_AGE,
 ];
 
@@ -238,7 +239,11 @@ metrics! {
     LIMIT_HITS, "limit_hits_total", Counter, &["limit"],
         "How often a limit kept something out: models, loose_series, state_bytes.";
     MEMORY, "memory_bytes", Gauge, &["of"],
-        "Bytes that counts take, which limits.state_bytes_max bounds: of panes, of hours.";
+        "Bytes that counts take, which limits.state_bytes_max bounds: of panes, of hours. What of \
+         them is in files of state.spill_dir and not in memory: driftd_spilled_bytes.";
+    SPILLED, "spilled_bytes", Gauge, &[],
+        "Bytes of the files of state.spill_dir that this instance has packed counts in; a file is \
+         gone when nothing in it is of use any more.";
     STATE_RECORDS, "state_records_total", Counter, &["result"],
         "Deltas in the state log by what became of them: accepted were counted, superseded had \
          been counted before and had no effect.";

@@ -115,6 +115,7 @@ fn local() -> Local {
     shared.set_append_errors(|| 4);
     shared.set_dead_letters_failed(|| 6);
     shared.set_fold_lag(|| Some(5));
+    shared.set_spilled(|| 11);
     shared.set_webhooks(|| {
         vec![Standing {
             name: "retrain".into(),
@@ -297,6 +298,7 @@ fn before_the_log_is_folded_there_is_only_what_this_instance_knows() {
             "driftd_ready",
             "driftd_snapshot_errors_total",
             "driftd_snapshot_timestamp_seconds",
+            "driftd_spilled_bytes",
             "driftd_state_append_errors_total",
             "driftd_webhook_failures_total",
             "driftd_webhook_undelivered_age_seconds",

@@ -10,7 +10,7 @@ use crate::board::ClosedWindow;
 use crate::expose::problem::Problem;
 use crate::fold::model::ModelState;
 use crate::reference::{Reference, ReferenceRole};
-use crate::score::{self, Scored};
+use crate::score::Scored;
 
 /// A scored series and its histograms.
 #[derive(Debug, Serialize)]
@@ -64,17 +64,17 @@ fn known<'a>(
     let scored = scored.find(|scored| scored.series == place && scored.against == role)?;
     let layout = shape.series().get(place)?;
     let counts = reference.series.get(place)?;
-    let cells = score::cells_of(shape, place, &closed.window.cells);
+    let cells = closed.window.cells_of(shape, place);
     Some(SeriesView {
         scored: ScoredSeries::scored(model, closed, scored)?,
         alert_line_psi: alert_line(closed, scored),
         bins: Some(bins::displayed(
             layout,
             counts,
-            cells,
+            &cells,
             scored.scores.as_ref().ok(),
         )),
-        histogram: bins::stored(layout, counts, cells),
+        histogram: bins::stored(layout, counts, &cells),
     })
 }
 

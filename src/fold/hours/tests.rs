@@ -128,7 +128,7 @@ proptest! {
             let pane = pane(start * MINUTE_5, cells);
             last = last.max(pane.start);
             hours.add(&pane, last);
-            hours.settle(last);
+            hours.settle(last, &Spill::default());
             let hour = naive_hour(pane.start, part);
             if let Some(start) = hour.filter(|start| keeps(*start, last)) {
                 let empty = HourBlock { start, rows: 0, carried: [0; 4], cells: Vec::new() };
@@ -164,7 +164,7 @@ fn old_hours_are_packed_and_late_rows_reach_them() {
     for at in 0..8 {
         let last = Timestamp::from_millis(at * hour);
         hours.add(&pane(at * hour, vec![(0, 3), (4, 200)]), last);
-        hours.settle(last);
+        hours.settle(last, &Spill::default());
     }
     let last = Timestamp::from_millis(7 * hour);
     let packed = |hours: &Hours| {
@@ -175,7 +175,7 @@ fn old_hours_are_packed_and_late_rows_reach_them() {
     assert_eq!(packed(&hours), 4);
     hours.add(&pane(MINUTE_5, vec![(4, 100), (8, 1)]), last);
     assert_eq!(packed(&hours), 3);
-    hours.settle(last);
+    hours.settle(last, &Spill::default());
     assert_eq!(packed(&hours), 4);
     let first = hours
         .range(Timestamp::EPOCH, Timestamp::from_millis(1))

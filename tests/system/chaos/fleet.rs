@@ -43,9 +43,10 @@ pub(super) struct Fleet {
 impl Fleet {
     /// Starts all instances and waits until they are ready.
     pub(super) fn start(cluster: &Cluster) -> Self {
-        let instances = (0..INSTANCES).map(|_| prepare(cluster)).collect();
+        // what they say must not depend on where packed counts are
+        let instances = (0..INSTANCES).map(|index| prepare(cluster, spills(index)));
         let mut fleet = Self {
-            instances,
+            instances: instances.collect(),
             down: vec![true; INSTANCES],
             gave_up: Vec::new(),
         };
@@ -137,6 +138,18 @@ impl Fleet {
     }
 
     /// The ends of all logs, and where they are.
+    /// Packed counts are in files where they should be.
+    pub(super) fn assert_spilled(&self) {
+        for (index, instance) in self.instances.iter().enumerate() {
+            let bytes = instance.metrics().count("driftd_spilled_bytes", &[]);
+            assert_eq!(
+                bytes > 0,
+                spills(index),
+                "{bytes} bytes of instance {index}"
+            );
+        }
+    }
+
     pub(super) fn logs(&self, what: &str) -> String {
         let mut text = what.to_owned();
         for (index, instance) in self.instances.iter().enumerate() {
@@ -148,8 +161,13 @@ impl Fleet {
     }
 }
 
-/// An instance that was not started yet.
-pub(super) fn prepare(cluster: &Cluster) -> Driftd {
+/// Whether an instance has packed counts in files; the one that comes new, the last, has not.
+const fn spills(index: usize) -> bool {
+    index.is_multiple_of(2) && index < INSTANCES
+}
+
+/// An instance that was not started yet, and whether it has packed counts in files.
+pub(super) fn prepare(cluster: &Cluster, spills: bool) -> Driftd {
     let kafka = cluster.to_toml(SESSION_MS);
     let more = format!(
         "workers = 2\n\n[[source]]\ntopics = [{RECREATED:?}]\ngroup = \"{NAME}.recreated\"\n\
@@ -165,6 +183,11 @@ pub(super) fn prepare(cluster: &Cluster) -> Driftd {
         windows: "lengths = [\"30m\"]\nkeep = \"28d\"",
         operator: None,
     });
-    driftd.reconfigure("snapshot_interval = \"1s\"", SNAPSHOT_INTERVAL);
+    let mut state = SNAPSHOT_INTERVAL.to_owned();
+    if spills {
+        let dir = driftd.state_dir();
+        write!(state, "\nspill_dir = \"{}\"", dir.display()).expect("a text takes more");
+    }
+    driftd.reconfigure("snapshot_interval = \"1s\"", &state);
     driftd
 }

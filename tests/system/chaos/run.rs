@@ -294,11 +294,12 @@ impl Run {
         let (truth, transacted) = self.truth();
         self.until_all_is_counted(&truth);
         // one that comes new, with nothing but what is in Kafka
-        let mut fresh = prepare(&self.cluster);
+        let mut fresh = prepare(&self.cluster, false);
         fresh.start_again();
         self.fleet.instances.push(fresh);
         let compared = compare(&truth, &self.fleet);
         let boards = board::compare(&self.fleet.instances);
+        self.fleet.assert_spilled();
         let config = self.fleet.instances[0].config();
         driftd::run(&["journal", "verify", "--config", text(&config)]).succeeded();
         let seen = self.watch.seen();
