@@ -632,8 +632,11 @@ def itself():
             lines("CPU", "Cores in use.",
                   [target(f"sum by (instance) (rate({metric('process_cpu_seconds_total')}[$__rate_interval]))", own)],
                   min=0, decimals=2),
-            lines("Memory", "Resident memory.",
-                  [target(f"max by (instance) ({metric('process_resident_memory_bytes')})", own)],
+            lines("Memory", "Resident memory; the counts, which `limits.state_bytes_max` bounds, and the files of "
+                            "`state.spill_dir` that packed ones of them are in.",
+                  [target(f"max by (instance) ({metric('process_resident_memory_bytes')})", "resident, {{instance}}"),
+                   target(f"sum by (instance) ({metric('driftd_memory_bytes')})", "counts, {{instance}}"),
+                   target(f"max by (instance) ({metric('driftd_spilled_bytes')})", "files, {{instance}}")],
                   "bytes", min=0),
             lines("File descriptors", "Open file descriptors, and how many there may be.",
                   [target(f"max by (instance) ({metric('process_open_fds')})", "open, {{instance}}"),

@@ -110,7 +110,7 @@ impl SimClient {
         let mut assigned = self.assigned.borrow_mut();
         let before = assigned.remove(&partition);
         // where it is read already, a seek does not make the client forget which topic it is
-        let made = before.as_ref().map_or(home.made, |before| before.made);
+        let made = before.as_ref().map_or(topic.made, |before| before.made);
         let before = before.filter(|_| !self.forgets);
         assigned.insert(
             partition,
@@ -138,7 +138,7 @@ impl Fetching {
         if self.lost {
             return Polled::Nothing;
         }
-        if std::mem::replace(&mut self.made, home.made) != home.made {
+        if std::mem::replace(&mut self.made, topic.made) != topic.made {
             return Polled::Replaced;
         }
         if home.is_out_of_range(self.position, self.epoch) {

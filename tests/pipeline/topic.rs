@@ -57,8 +57,6 @@ pub(crate) struct Partition {
     count: i64,
     /// Each cut with the end that it left: clients that had read beyond notice it.
     cuts: Vec<i64>,
-    /// How often it was made anew. Clients are told of that, and go on where they were.
-    pub(crate) made: usize,
 }
 
 /// See the module header.
@@ -67,6 +65,8 @@ pub(crate) struct Topic {
     pub(crate) partitions: Vec<Partition>,
     /// All records ever.
     pub(crate) written: Vec<Written>,
+    /// How often it was made anew. Clients are told of that, and go on where they were.
+    pub(crate) made: usize,
 }
 
 impl Partition {
@@ -152,12 +152,15 @@ impl Topic {
         self.take(partition, Gone::Cut, |offset| offset >= end);
     }
 
-    /// The topic was deleted and made again.
-    pub(crate) fn recreate(&mut self, partition: usize) {
-        self.take(partition, Gone::Cut, |_| true);
-        let home = &mut self.partitions[partition];
-        (home.low, home.end, home.made) = (0, 0, home.made + 1);
-        home.cuts.push(i64::MAX);
+    /// The topic was deleted and made again, with as many partitions.
+    pub(crate) fn recreate(&mut self) {
+        self.made += 1;
+        for partition in 0..self.partitions.len() {
+            self.take(partition, Gone::Cut, |_| true);
+            let home = &mut self.partitions[partition];
+            (home.low, home.end) = (0, 0);
+            home.cuts.push(i64::MAX);
+        }
     }
 
     fn take(&mut self, partition: usize, why: Gone, mut which: impl FnMut(i64) -> bool) {

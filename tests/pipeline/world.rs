@@ -33,8 +33,9 @@ const LOG_BEGINS: i64 = 1_701_000_000_000;
 /// Records that the log may lose at its end twice in a row.
 const CUT_MAX: usize = 12;
 
-/// Rounds that peace may take; a lost attempt is waited for in some of them.
-const ROUNDS_MAX: usize = 300;
+/// Rounds that peace may take; a lost attempt is waited for in some of them, and where deltas are
+/// too large they are cut until there is a record in each.
+const ROUNDS_MAX: usize = 1_000;
 
 /// Rounds of peace after all is counted for the first time.
 const LOOK_ROUNDS: usize = 4;
@@ -470,12 +471,14 @@ impl World {
         if self.random.one_in(2) {
             topic.truncate(partition, low + self.random.offset(end - low + 1));
         } else {
-            topic.recreate(partition);
+            topic.recreate();
+            let partitions = topic.partitions.len();
             drop(topic);
-            let number = i32::try_from(partition).expect("few partitions");
-            // the group may have seen that it was gone, or not
-            if self.random.one_in(2) {
-                self.take_away(number, true);
+            for number in 0..i32::try_from(partitions).expect("few partitions") {
+                // the group may have seen that it was gone, or not
+                if self.random.one_in(2) {
+                    self.take_away(number, true);
+                }
             }
             topic = self.around.topic.borrow_mut();
         }

@@ -137,19 +137,7 @@ impl Cluster {
     /// How many records of a topic are given to whoever reads it from its beginning to its end:
     /// what is there, but for markers and what was aborted.
     pub(super) fn readable(&self, topic: &str, partitions: usize) -> u64 {
-        let consumer: BaseConsumer = self
-            .client()
-            .set("group.id", "count")
-            .set("enable.partition.eof", "true")
-            .create()
-            .expect("a consumer");
-        let mut from = TopicPartitionList::new();
-        for partition in 0..partitions {
-            let partition = i32::try_from(partition).expect("there are few");
-            from.add_partition_offset(topic, partition, Offset::Beginning)
-                .expect("a partition");
-        }
-        consumer.assign(&from).expect("an assignment");
+        let consumer = self.from_beginning(topic, partitions);
         let (mut records, mut ended) = (0, BTreeSet::new());
         while ended.len() < partitions {
             match consumer.poll(PATIENCE).expect("there is more to read") {
@@ -226,16 +214,7 @@ impl Cluster {
 
     /// Puts half of the newest manifest of the snapshots in its place.
     pub(super) fn tear_snapshot(&self, topic: &str) {
-        let consumer: BaseConsumer = self
-            .client()
-            .set("group.id", "tear")
-            .set("enable.partition.eof", "true")
-            .create()
-            .expect("a consumer");
-        let mut from = TopicPartitionList::new();
-        from.add_partition_offset(topic, 0, Offset::Beginning)
-            .expect("a partition");
-        consumer.assign(&from).expect("an assignment");
+        let consumer = self.from_beginning(topic, 1);
         let mut newest: Option<(Vec<u8>, Vec<u8>)> = None;
         self.until("the snapshots are read", || {
             match consumer.poll(TIMEOUT)? {
@@ -261,6 +240,24 @@ impl Cluster {
             .payload(&value[..value.len() / 2]);
         assert!(producer.send(torn).is_ok(), "it can be queued");
         producer.flush(PATIENCE).expect("Kafka takes it");
+    }
+
+    /// A consumer of a topic from its beginning on, which tells of the ends.
+    fn from_beginning(&self, topic: &str, partitions: usize) -> BaseConsumer {
+        let consumer: BaseConsumer = self
+            .client()
+            .set("group.id", "look")
+            .set("enable.partition.eof", "true")
+            .create()
+            .expect("a consumer");
+        let mut from = TopicPartitionList::new();
+        for partition in 0..partitions {
+            let partition = i32::try_from(partition).expect("there are few");
+            from.add_partition_offset(topic, partition, Offset::Beginning)
+                .expect("a partition");
+        }
+        consumer.assign(&from).expect("an assignment");
+        consumer
     }
 
     fn metadata(&self, topic: Option<&str>) -> Option<Metadata> {
