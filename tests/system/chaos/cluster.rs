@@ -137,7 +137,7 @@ impl Cluster {
     /// How many records of a topic are given to whoever reads it from its beginning to its end:
     /// what is there, but for markers and what was aborted.
     pub(super) fn readable(&self, topic: &str, partitions: usize) -> u64 {
-        let consumer = self.from_beginning(topic, partitions);
+        let consumer = self.read_whole(topic, partitions);
         let (mut records, mut ended) = (0, BTreeSet::new());
         while ended.len() < partitions {
             match consumer.poll(PATIENCE).expect("there is more to read") {
@@ -214,7 +214,7 @@ impl Cluster {
 
     /// Puts half of the newest manifest of the snapshots in its place.
     pub(super) fn tear_snapshot(&self, topic: &str) {
-        let consumer = self.from_beginning(topic, 1);
+        let consumer = self.read_whole(topic, 1);
         let mut newest: Option<(Vec<u8>, Vec<u8>)> = None;
         self.until("the snapshots are read", || {
             match consumer.poll(TIMEOUT)? {
@@ -243,7 +243,7 @@ impl Cluster {
     }
 
     /// A consumer of a topic from its beginning on, which tells of the ends.
-    fn from_beginning(&self, topic: &str, partitions: usize) -> BaseConsumer {
+    fn read_whole(&self, topic: &str, partitions: usize) -> BaseConsumer {
         let consumer: BaseConsumer = self
             .client()
             .set("group.id", "look")
