@@ -100,7 +100,7 @@ fn main() -> Outcome<()> {
     told("board", all, judged)?;
     println!(
         "  together {:.2} GiB",
-        (resident()? - before) as f64 / f64::from(1 << 30)
+        resident()?.saturating_sub(before) as f64 / f64::from(1 << 30)
     );
     let shared = Shared::new(SurfaceLimits {
         metric_series_max: 100_000,
