@@ -237,11 +237,7 @@ mod tests {
         let put: Vec<_> = (0..=255)
             .map(|seed| {
                 spill.put(
-                    if seed % 2 == 0 {
-                        Length::HOUR
-                    } else {
-                        Length::DAY
-                    },
+                    [Length::HOUR, Length::DAY][usize::from(seed % 2)],
                     bytes(seed),
                 )
             })
@@ -266,8 +262,7 @@ mod tests {
         let mut put: Vec<_> = (0..255)
             .map(|seed| spill.put(Length::HOUR, bytes(seed)))
             .collect();
-        let full = spill.bytes();
-        assert_eq!(full, 255 * 10_000);
+        assert_eq!(spill.bytes(), 255 * 10_000);
         let kept = put.split_off(150);
         drop(put);
         assert!(

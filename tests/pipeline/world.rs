@@ -35,7 +35,7 @@ const CUT_MAX: usize = 12;
 
 /// Rounds that peace may take; a lost attempt is waited for in some of them, and where deltas are
 /// too large they are cut until there is a record in each.
-const ROUNDS_MAX: usize = 1_000;
+const ROUNDS_MAX: usize = 400;
 
 /// Rounds of peace after all is counted for the first time.
 const LOOK_ROUNDS: usize = 4;

@@ -137,7 +137,6 @@ impl Fleet {
         serde_json::from_str(&answer.body).ok()
     }
 
-    /// The ends of all logs, and where they are.
     /// Packed counts are in files where they should be.
     pub(super) fn assert_spilled(&self) {
         for (index, instance) in self.instances.iter().enumerate() {
@@ -150,6 +149,7 @@ impl Fleet {
         }
     }
 
+    /// The ends of all logs, and where they are.
     pub(super) fn logs(&self, what: &str) -> String {
         let mut text = what.to_owned();
         for (index, instance) in self.instances.iter().enumerate() {
