@@ -72,7 +72,7 @@ impl Daemon {
     }
 
     /// Waits until the references of all models are in force.
-    fn wait_for_references(&mut self, models: u64) -> Outcome<()> {
+    pub fn wait_for_references(&mut self, models: u64) -> Outcome<()> {
         let deadline = Instant::now() + Duration::from_mins(10);
         loop {
             let metrics = self.get("/metrics").unwrap_or_default();
@@ -105,6 +105,11 @@ impl Daemon {
     /// CPU seconds so far.
     pub fn cpu(&self) -> Outcome<f64> {
         cpu(&self.process.id().to_string())
+    }
+
+    /// The largest resident memory so far, in KiB.
+    pub fn peak(&self) -> Outcome<u64> {
+        peak(&self.process.id().to_string())
     }
 
     /// Rows counted so far, from `/api/v1/status`.
@@ -155,6 +160,6 @@ pub fn serve(
         events,
         wall,
         cpu: daemon.cpu()?,
-        peak_kib: peak(&daemon.process.id().to_string())?,
+        peak_kib: daemon.peak()?,
     })
 }

@@ -74,10 +74,15 @@ impl Kafka {
     /// Creates a topic and fills it with events; returns the bytes of all values.
     pub fn fill(&self, topic: &str, events: u64, case: &Case) -> Outcome<u64> {
         self.create(topic)?;
+        self.add(topic, events, case, 21_600)
+    }
+
+    /// Adds events from a second of the stream on; returns the bytes of all values.
+    pub fn add(&self, topic: &str, events: u64, case: &Case, from: u64) -> Outcome<u64> {
         let mut load = Load::new(self, topic, case.shape, case.codec)?;
         for count in 0..events {
             // models come in turns as well, and are to be in each partition
-            let at = 21_600 + count * case.span / events.max(1);
+            let at = from + count * case.span / events.max(1);
             load.send(count, at, count / 64 % 8)?;
         }
         load.finish()

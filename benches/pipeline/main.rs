@@ -166,6 +166,9 @@ fn main() -> Outcome<()> {
     if std::env::args().any(|arg| arg == "--state") {
         return state::measure(&kafka);
     }
+    if std::env::args().any(|arg| arg == "--cold") {
+        return state::cold(&kafka);
+    }
     println!(
         "| topic | bytes | consumer us | parse us | driftd us | ratio | consumer events/s | \
          driftd events/s | values/s | peak MB |\n|---|---|---|---|---|---|---|---|---|---|"

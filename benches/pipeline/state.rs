@@ -1,5 +1,6 @@
 //! What driftd costs at how many events a second, live: CPU, how long an event takes until it is
-//! counted, what the state log and the snapshots take, and a start without anything local.
+//! counted, what the state log and the snapshots take, and a start without anything local, also of
+//! a thousand models.
 //!
 //! An event counts as sent when it is due, and as counted when `/api/v1/status` has as many rows.
 
@@ -7,8 +8,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::daemon::Daemon;
+use crate::events::Shape;
 use crate::kafka::Kafka;
-use crate::{Outcome, SHAPE, events};
+use crate::{CASE, Case, HOUR, Outcome, SHAPE, events};
 
 const RATES: [u64; 6] = [10, 1_000, 10_000, 50_000, 100_000, 200_000];
 
@@ -58,6 +60,58 @@ pub fn measure(kafka: &Kafka) -> Outcome<()> {
         );
         drop(cold);
         kafka.forget(&topic)?;
+    }
+    Ok(())
+}
+
+/// A thousand models of 50 series: features, prediction and latency. A day for each round.
+const MANY: Case = Case {
+    shape: Shape {
+        features: 48,
+        models: 1_000,
+        ..SHAPE
+    },
+    span: 24 * HOUR,
+    ..CASE
+};
+
+/// Events a day: 25 an hour of each model.
+const DAILY: u64 = 600_000;
+
+const DAYS: u64 = 3;
+
+/// Prints after each day how long a start takes that has nothing but what is in Kafka.
+pub fn cold(kafka: &Kafka) -> Outcome<()> {
+    println!(
+        "| events | series | state log MB | snapshots MB | a cold start s | peak MB |\n\
+         |---|---|---|---|---|---|"
+    );
+    let references = events::references(MANY.shape)?;
+    let state = "topic = \"log-cold.state\"\nsnapshot_interval = \"15s\"\nspill_dir = \"{dir}\"";
+    kafka.create("cold")?;
+    let start = || Daemon::start(kafka, "cold", (2, references.path()), state);
+    let mut daemon = start()?;
+    daemon.wait_for_references(MANY.shape.models)?;
+    for day in 0..DAYS {
+        kafka.add("cold", DAILY, &MANY, day * MANY.span)?;
+        let rows = (day + 1) * DAILY;
+        daemon.wait(rows)?;
+        // a snapshot of all that, and what is trimmed by the one after it
+        std::thread::sleep(Duration::from_secs(45));
+        drop(daemon);
+        let log = size(kafka.dir(), "log-cold.state-")?;
+        let snapshots = size(kafka.dir(), "log-cold.snapshot-")?;
+        let begun = Instant::now();
+        daemon = start()?;
+        daemon.wait(rows)?;
+        println!(
+            "| {rows} | {} | {} | {} | {:.1} | {} |",
+            MANY.shape.models * (MANY.shape.features as u64 + 2),
+            log / 1_000_000,
+            snapshots / 1_000_000,
+            begun.elapsed().as_secs_f64(),
+            daemon.peak()? / 1_024,
+        );
     }
     Ok(())
 }
