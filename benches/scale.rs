@@ -107,7 +107,8 @@ fn main() -> Outcome<()> {
     });
     shared.publish(Arc::clone(&board));
     for which in ["the first /metrics", "the next /metrics"] {
-        let (page, _) = timed(which, || Ok(shared.metrics()))?;
+        let (parts, _) = timed(which, || Ok(shared.metrics()))?;
+        let page = String::from_utf8(parts.concat())?;
         println!(
             "  {} samples, {:.1} MB",
             samples(&page),

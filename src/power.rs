@@ -199,12 +199,13 @@ impl<'a> Trial<'a> {
             loose: BTreeMap::new(),
             kept: true,
         };
-        let verdicts = judge.window(&window, &rows);
+        let series = judge.judged_series();
+        let expected = series.map(|at| judge.sides(at, &window, &rows).0).collect();
         Self {
             judge,
             length,
             rows: f64::from(rows_per_hour) * hours,
-            expected: verdicts.into_iter().map(|one| one.expected).collect(),
+            expected,
         }
     }
 

@@ -73,7 +73,7 @@ pub(crate) fn render(criterion: &mut Criterion) {
         metric_series_max: 100_000,
     });
     shared.publish(board(100));
-    let page = shared.metrics();
+    let page = String::from_utf8(shared.metrics().concat()).unwrap_or_default();
     let samples: Vec<(&str, f64)> = page
         .lines()
         .filter(|line| !line.starts_with('#'))

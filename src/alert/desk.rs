@@ -27,6 +27,7 @@ use super::volume::{self, Group, Volumes, group_of};
 use super::watch::Watch;
 use crate::fold::Fold;
 use crate::fold::model::ModelState;
+use crate::image::{BlockId, ImageError, Reader, Writer};
 use crate::key::{ModelKey, Name, Shard};
 use crate::statelog::record::{Command, CommandKind};
 use crate::time::{Length, Timestamp};
@@ -37,7 +38,9 @@ pub const RESOLVED_MAX: usize = 1_000;
 /// All watches and what they have found.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Desk {
-    watches: BTreeMap<ModelKey, Watch>,
+    /// Of first versions; later ones have a block for each, see [`Desk::write`].
+    #[serde(default, skip_serializing)]
+    watches: BTreeMap<ModelKey, Arc<Watch>>,
     volumes: Volumes,
     /// The last tick of each window length when the desk last looked.
     looked: Vec<Timestamp>,
@@ -48,6 +51,9 @@ pub struct Desk {
     #[serde(skip)]
     muted: Arc<BTreeSet<Arc<str>>>,
 }
+
+/// The blocks of what is under watch, each of a model version.
+pub type Blocks = Vec<(ModelKey, BlockId)>;
 
 /// How often alerts changed, by model, severity and change.
 pub type Totals = BTreeMap<(Name, super::Severity, Change), u64>;
@@ -72,14 +78,13 @@ impl Desk {
         self.looked = ticks;
         self.watches.retain(|key, _| fold.models.contains_key(key));
         for (key, model) in &fold.models {
-            let watch = self.watches.entry(key.clone()).or_default();
-            watch.lessons.learn(model, &fold.config);
+            self.watch(key).lessons.learn(model, &fold.config);
         }
         let tests = self.prepare(fold);
         let before = told.len();
         for (key, model) in &fold.models {
             if let Some(watch) = self.watches.get_mut(key) {
-                watch.judge(model, watermark, told);
+                Arc::make_mut(watch).judge(model, watermark, told);
             }
         }
         self.volumes.look(fold, watermark, &tests, told);
@@ -110,10 +115,15 @@ impl Desk {
     }
 
     fn acknowledge(&mut self, id: &str, hand: Arc<Hand>) -> bool {
-        let mut firing = self
-            .watches
-            .values_mut()
-            .flat_map(|watch| watch.episodes.values_mut())
+        let has = |watch: &Arc<Watch>| {
+            let mut episodes = watch.episodes.values();
+            episodes.any(|episode| *episode.alert.id == *id)
+        };
+        let watch = self.watches.values_mut().find(|watch| has(watch));
+        let of_version = watch.map(|watch| Arc::make_mut(watch).episodes.values_mut());
+        let mut firing = of_version
+            .into_iter()
+            .flatten()
             .chain(self.volumes.episodes_mut());
         if let Some(episode) = firing.find(|episode| *episode.alert.id == *id) {
             episode.acknowledge(hand);
@@ -150,7 +160,7 @@ impl Desk {
         told: &mut Vec<Told>,
     ) -> Option<schema::Change> {
         let change = schema::Change::of(fold, key);
-        let watch = self.watches.entry(key.clone()).or_default();
+        let watch = self.watch(key);
         if watch.schema == change {
             return None;
         }
@@ -169,8 +179,7 @@ impl Desk {
     pub fn prepare(&mut self, fold: &Fold) -> BTreeMap<Group, usize> {
         for (key, model) in &fold.models {
             if let Some(reference) = model.references.judge() {
-                let watch = self.watches.entry(key.clone()).or_default();
-                watch.lessons.settle(reference, &fold.config);
+                self.watch(key).lessons.settle(reference, &fold.config);
             }
         }
         let mut versions: BTreeMap<Group, Vec<&ModelState>> = BTreeMap::new();
@@ -180,8 +189,8 @@ impl Desk {
         for (key, model) in &fold.models {
             let others = versions.get(&group_of(key)).map_or(&[][..], Vec::as_slice);
             let before = self.before(others, model);
-            let watch = self.watches.entry(key.clone()).or_default();
-            watch.prepare(model, &fold.config, before.as_ref());
+            self.watch(key)
+                .prepare(model, &fold.config, before.as_ref());
         }
         let mut tests: BTreeMap<Group, usize> = BTreeMap::new();
         for (key, watch) in &self.watches {
@@ -189,9 +198,31 @@ impl Desk {
             *tests.entry(group_of(key)).or_insert_with(of_rows) += watch.tests();
         }
         for (key, watch) in &mut self.watches {
+            let watch = Arc::make_mut(watch);
             watch.share(tests.get(&group_of(key)).copied().unwrap_or(1));
         }
         tests
+    }
+
+    fn watch(&mut self, key: &ModelKey) -> &mut Watch {
+        Arc::make_mut(self.watches.entry(key.clone()).or_default())
+    }
+
+    /// The blocks of what is under watch; all else is in what the desk itself is written as.
+    pub fn write(&self, writer: &mut Writer<'_>) -> Result<Blocks, ImageError> {
+        let block = |(key, watch): (&ModelKey, &Arc<Watch>)| {
+            let id = writer.shared(watch, |_, watch| Ok(watch.clone()))?;
+            Ok((key.clone(), id))
+        };
+        self.watches.iter().map(block).collect()
+    }
+
+    /// Reads what [`Self::write`] has written.
+    pub fn read(&mut self, blocks: Blocks, reader: &Reader<'_>) -> Result<(), ImageError> {
+        for (key, id) in blocks {
+            self.watches.insert(key, Arc::new(reader.read(id)?));
+        }
+        Ok(())
     }
 
     /// Takes up what follows from what was kept, after it was read.

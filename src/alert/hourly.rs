@@ -118,7 +118,8 @@ pub fn sum(
         }
     }
     adding.hours.retain(|start, _| with_counts.contains(start));
-    window.cells = Narrow::new(&adding.cells);
+    let same = before.filter(|before| before.end == end);
+    window.cells = same.map_or_else(|| Narrow::new(&adding.cells), |before| before.cells.clone());
     let by_start = by_hour.map(|_| adding.hours);
     let hours = match (judge, &by_start) {
         (Some(judge), Some(hours)) => hours

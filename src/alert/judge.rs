@@ -53,10 +53,6 @@ pub struct Verdicts {
     pub series: usize,
     /// Its tests; none where there are too few rows or the series is off.
     pub tests: Vec<Judged>,
-    /// Where the judge stands: what was expected.
-    pub expected: Expected,
-    /// What there was.
-    pub current: SeriesCounts,
 }
 
 impl Judge {
@@ -96,7 +92,7 @@ impl Judge {
     }
 
     /// The series that are judged, by their place in the layout.
-    pub(super) fn judged_series(&self) -> impl Iterator<Item = (usize, &SeriesLayout)> {
+    pub fn judged_series(&self) -> impl Iterator<Item = (usize, &SeriesLayout)> {
         let series = self.reference.layout.series().iter().enumerate();
         series.filter(|(place, _)| self.settings.get(*place).is_some_and(|one| !one.is_off))
     }
@@ -126,13 +122,11 @@ impl Judge {
         Verdicts {
             series: place,
             tests,
-            expected,
-            current,
         }
     }
 
     /// What is expected of a series in a window, and what there is.
-    pub(super) fn sides(
+    pub fn sides(
         &self,
         (place, layout): (usize, &SeriesLayout),
         window: &Window,

@@ -19,7 +19,7 @@ use super::shorts::Shorts;
 use super::taught::{Taught, live_days};
 use crate::fold::model::ModelState;
 use crate::image::run;
-use crate::layout::Layout;
+use crate::layout::LayoutName;
 use crate::reference::Reference;
 use crate::reference::artifact::{self, ArtifactError};
 use crate::reference::natural::Natural;
@@ -43,13 +43,20 @@ pub(super) struct Lessons {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(try_from = "LiveText", into = "LiveText")]
 struct Live {
-    layout: Arc<Layout>,
+    layout: LayoutName,
     natural: Arc<Natural>,
+}
+
+impl Live {
+    /// Whether they are of this reference's layout.
+    fn is_of(&self, reference: &Reference) -> bool {
+        self.layout == LayoutName(reference.layout.digest()) && self.natural.fits(&reference.layout)
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 struct LiveText {
-    layout: Arc<Layout>,
+    layout: LayoutName,
     #[serde(with = "run")]
     natural: Vec<u8>,
 }
@@ -66,10 +73,9 @@ impl From<Live> for LiveText {
 impl TryFrom<LiveText> for Live {
     type Error = ArtifactError;
     fn try_from(text: LiveText) -> Result<Self, ArtifactError> {
-        let natural = artifact::natural_from_bytes(&text.natural, &text.layout)?;
         Ok(Self {
             layout: text.layout,
-            natural: Arc::new(natural),
+            natural: Arc::new(artifact::natural_from_bytes(&text.natural)?),
         })
     }
 }
@@ -109,7 +115,7 @@ impl Lessons {
             return Some(own(Source::Reference, natural));
         }
         let live = self.live.as_ref();
-        let live = live.filter(|live| *live.layout == *reference.layout);
+        let live = live.filter(|live| live.is_of(reference));
         let live = live.map(|live| own(Source::Live, &live.natural));
         let hours = self.hours.as_ref();
         let by_hours = |taught: &Taught| Some(own(Source::Reference, taught.natural.as_ref()?));
@@ -138,7 +144,7 @@ impl Lessons {
         let is_taught = |live: &Live| {
             let mut windows = config.windows.iter();
             let knows = |one: &Length| live.natural.window(*one).is_some();
-            *live.layout == *reference.layout && windows.all(knows)
+            live.is_of(reference) && windows.all(knows)
         };
         if reference.natural.is_some() || self.live.as_ref().is_some_and(is_taught) {
             return;
@@ -153,7 +159,7 @@ impl Lessons {
             windows: &config.windows,
         });
         self.live = Some(Live {
-            layout: Arc::clone(shape),
+            layout: LayoutName(shape.digest()),
             natural: Arc::new(natural),
         });
     }

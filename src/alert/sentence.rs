@@ -8,8 +8,9 @@
 use std::fmt::Write as _;
 
 use super::Test;
+use super::baseline::Expected;
+use super::counts::SeriesCounts;
 use super::finding::Finding;
-use super::judge::Verdicts;
 use crate::layout::{Category, Cell, Kind, SeriesLayout};
 use crate::reference::SeriesReference;
 use crate::score;
@@ -31,8 +32,8 @@ pub struct Subject<'a> {
     pub reference: &'a SeriesReference,
     /// Its cells in the window.
     pub cells: &'a [u64],
-    /// Its counts in test bins, and what was expected.
-    pub verdicts: &'a Verdicts,
+    /// What was expected, and its counts in test bins.
+    pub sides: (&'a Expected, &'a SeriesCounts),
     /// The length of the window.
     pub length: Length,
 }
@@ -40,7 +41,7 @@ pub struct Subject<'a> {
 /// The sentence of a test that fires, with the names of others that moved with it.
 pub fn sentence(test: Test, subject: Subject<'_>, peers: &[&str]) -> String {
     let (name, length) = (subject.layout.name(), subject.length);
-    let verdicts = subject.verdicts;
+    let (expected, current) = subject.sides;
     let mut text = match test {
         Test::Location => location(subject),
         Test::Shape => format!(
@@ -54,14 +55,14 @@ pub fn sentence(test: Test, subject: Subject<'_>, peers: &[&str]) -> String {
         Test::Missing => missing(subject),
         Test::Invalid => format!(
             "{} of `{name}` in the last {length} are not {} ({} in the reference)",
-            percent(verdicts.current.invalid_rate()),
+            percent(current.invalid_rate()),
             of_kind(subject.layout.kind()),
-            percent(verdicts.expected.invalid),
+            percent(expected.invalid),
         ),
         Test::Novelty => format!(
             "{} of the values of `{name}` in the last {length} are categories that the reference \
              never saw",
-            percent_of(verdicts.current.novel_rate()),
+            percent_of(current.novel_rate()),
         ),
         Test::Range => range(subject),
         // these are not of a series, and have sentences of their own
@@ -148,8 +149,8 @@ pub fn cut(mut text: String) -> String {
 
 fn location(subject: Subject<'_>) -> String {
     let (name, length) = (subject.layout.name(), subject.length);
-    let verdicts = subject.verdicts;
-    let split = stats::decompose(&verdicts.expected.values, &verdicts.current.values);
+    let (expected, current) = subject.sides;
+    let split = stats::decompose(&expected.values, &current.values);
     let auc = split.map_or(0.5, |split| split.auc);
     let sigma = sigmas(auc);
     let display = score::displayed(subject.layout, subject.cells);
@@ -189,10 +190,8 @@ fn sigmas(auc: f64) -> f64 {
 
 fn missing(subject: Subject<'_>) -> String {
     let (name, length) = (subject.layout.name(), subject.length);
-    let (now, then) = (
-        subject.verdicts.current.missing_rate(),
-        subject.verdicts.expected.missing,
-    );
+    let (expected, current) = subject.sides;
+    let (now, then) = (current.missing_rate(), expected.missing);
     let [_, present] = now.cells();
     if present == 0 {
         return format!(
@@ -213,7 +212,7 @@ fn range(subject: Subject<'_>) -> String {
     format!(
         "{} of the values of `{name}` in the last {length} lie outside of the reference's range, \
          {} to {}",
-        percent_of(subject.verdicts.current.novel_rate()),
+        percent_of(subject.sides.1.novel_rate()),
         number(subject.reference.min),
         number(subject.reference.max),
     )

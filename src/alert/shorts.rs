@@ -16,14 +16,13 @@
 //! (`dispersion` in [`crate::stats`]).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::learn::{Lesson, learn};
 use super::taught::live_days;
 use crate::fold::model::ModelState;
-use crate::layout::Layout;
+use crate::layout::{Layout, LayoutName};
 use crate::reference::natural::{Buckets, Offsets, Profile, WindowNatural};
 use crate::reference::{BLOCK, HourBlock};
 use crate::time::Length;
@@ -35,7 +34,7 @@ type Alike = (Buckets, Offsets);
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct Shorts {
     /// The layout and the hours of the day that it is of.
-    of: Option<(Arc<Layout>, Option<Alike>)>,
+    of: Option<(LayoutName, Option<Alike>)>,
     windows: BTreeMap<Length, WindowNatural>,
 }
 
@@ -47,13 +46,14 @@ impl Shorts {
             return false;
         };
         let alike = profile.map(|profile| (profile.buckets, &profile.offsets));
-        let is_of = |(layout, mine): &(Arc<Layout>, Option<Alike>)| {
-            layout == shape && mine.as_ref().map(|(buckets, at)| (*buckets, at)) == alike
+        let layout = LayoutName(shape.digest());
+        let is_of = |(name, mine): &(LayoutName, Option<Alike>)| {
+            *name == layout && mine.as_ref().map(|(buckets, at)| (*buckets, at)) == alike
         };
         let before = self.windows.len();
         if !self.of.as_ref().is_some_and(is_of) {
             let alike = alike.map(|(buckets, offsets)| (buckets, offsets.clone()));
-            self.of = Some((Arc::clone(shape), alike));
+            self.of = Some((layout, alike));
             self.windows.clear();
         }
         self.windows

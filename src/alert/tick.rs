@@ -11,7 +11,7 @@ use super::Test;
 use super::compare::{compare_some, effect};
 use super::episode::{Alert, id_of};
 use super::finding::{Episodes, Place, Seen, Told, take};
-use super::judge::{HourRows, Judge, Verdicts, moved_together};
+use super::judge::{HourRows, Judge, moved_together};
 use super::rule::{Judged, fires, judge};
 use super::screen::Screen;
 use super::sentence::{Subject, sentence};
@@ -31,8 +31,8 @@ pub(super) struct Tick<'a> {
     screen: &'a Screen,
     window: &'a Window,
     hours: &'a [HourRows],
-    /// The verdicts on all series and which of them moved, once somebody needs them.
-    all: OnceCell<(Vec<Verdicts>, Vec<usize>)>,
+    /// Which of all series moved, once somebody needs to know.
+    moved: OnceCell<Vec<usize>>,
 }
 
 impl<'a> Tick<'a> {
@@ -48,7 +48,7 @@ impl<'a> Tick<'a> {
             screen,
             window,
             hours,
-            all: OnceCell::new(),
+            moved: OnceCell::new(),
         }
     }
 
@@ -103,12 +103,10 @@ impl<'a> Tick<'a> {
 
     /// The alert that a test of a series is where it fires.
     fn alert(&self, place: usize, judged: &Judged) -> Option<Alert> {
-        let (all, moved) = self.all.get_or_init(|| {
+        let moved = self.moved.get_or_init(|| {
             let all = self.judge.window(self.window, self.hours);
-            let moved = moved_together(&all, self.window.length, self.judge);
-            (all, moved)
+            moved_together(&all, self.window.length, self.judge)
         });
-        let verdicts = all.iter().find(|one| one.series == place)?;
         let reference = &self.judge.reference;
         let layout = reference.layout.series().get(place)?;
         let name_of = |place: usize| Some(Arc::clone(reference.layout.series().get(place)?.name()));
@@ -118,11 +116,12 @@ impl<'a> Tick<'a> {
             .take(PEERS_MAX)
             .collect();
         let (test, length) = (judged.compared.test, self.window.length);
+        let sides = self.judge.sides((place, layout), self.window, self.hours);
         let subject = Subject {
             layout,
             reference: reference.series.get(place)?,
             cells: &self.window.cells_of(&reference.layout, place),
-            verdicts,
+            sides: (&sides.0, &sides.1),
             length,
         };
         let names: Vec<&str> = peers.iter().map(|peer| &**peer).collect();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use crate::alert::desk::Desk;
+use crate::alert::desk::{Blocks, Desk};
 use crate::engine::scribe::Scribe;
 use crate::fold::Fold;
 use crate::image::{BlockId, ImageError, Reader, Writer};
@@ -15,6 +15,7 @@ use crate::spill::Spill;
 struct EngineText<'a> {
     fold: BlockId,
     desk: &'a Desk,
+    watches: Blocks,
     scribe: &'a Scribe,
 }
 
@@ -22,6 +23,8 @@ struct EngineText<'a> {
 struct Kept {
     fold: BlockId,
     desk: Desk,
+    #[serde(default)]
+    watches: Blocks,
     scribe: Scribe,
 }
 
@@ -32,6 +35,7 @@ impl Engine {
             Ok(EngineText {
                 fold: self.fold.write(writer)?,
                 desk: &self.desk,
+                watches: self.desk.write(writer)?,
                 scribe: &self.scribe,
             })
         })
@@ -50,6 +54,7 @@ impl Engine {
         let (fold, was_here) = Fold::read(kept.fold, reader, shard, spill)?;
         let mut engine = Self::of(fold);
         engine.desk = kept.desk;
+        engine.desk.read(kept.watches, reader)?;
         engine.scribe = kept.scribe;
         if !was_here {
             engine.desk.keep(shard);

@@ -6,10 +6,12 @@
 //!
 //! Health is answered at once, all else where [`crate::expose::work`] has room for it.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
@@ -112,12 +114,16 @@ async fn openapi() -> Response {
 
 async fn scrape(State(shared): State<Arc<Shared>>) -> Answer {
     let mut page = Arc::clone(&shared.page).lock_owned().await;
-    let text = blocking(move || Ok(shared.render(&mut page))).await?;
-    let kind = (
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(metrics::MEDIA_TYPE),
-    );
-    Ok(([kind], text).into_response())
+    let parts = blocking(move || Ok(shared.render(&mut page))).await?;
+    let length: usize = parts.iter().map(Bytes::len).sum();
+    let kind = HeaderValue::from_static(metrics::MEDIA_TYPE);
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_LENGTH, length.into()),
+    ];
+    let parts = parts.map(Ok::<Bytes, Infallible>);
+    let body = Body::from_stream(futures_util::stream::iter(parts));
+    Ok((headers, body).into_response())
 }
 
 async fn status(State(shared): State<Arc<Shared>>, Query(pairs): Pairs) -> Answer {

@@ -15,6 +15,7 @@
 //! ranked afresh: a series near the limit may come and go, until ranking prefers those that
 //! were shown.
 
+use axum::body::Bytes;
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 
@@ -37,6 +38,9 @@ pub use self::table::{Join, Kind, METRICS, Metric};
 /// The media type of the page: version 0.0.4 of the text format.
 pub(super) const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// A page: what changes all the time, and the scores, which scrapes share.
+pub type Parts = [Bytes; 2];
+
 /// The page, with what of it is kept between scrapes.
 pub(super) struct Page {
     scores: scores::Rendered,
@@ -52,28 +56,29 @@ impl Page {
     }
 
     /// The page of now; `board` is the one to show, once the state log is folded.
-    pub(super) fn render(&mut self, board: Option<&Board>, local: &Local) -> String {
+    pub(super) fn render(&mut self, board: Option<&Board>, local: &Local) -> Parts {
         let mut page = Text::default();
         local::write(&mut page, local, board.is_some());
         page.families(&self.process.collect());
+        let mut scores = Bytes::new();
         if let Some(board) = board {
             folded::write(&mut page, board);
             alerts::write(&mut page, board);
             calls::write(&mut page, board);
-            page.0.push_str(self.scores.of(board));
+            scores = self.scores.of(board);
         }
-        page.0
+        [page.0.into(), scores]
     }
 }
 
 impl Shared {
     /// The page of now, for those who do not ask over HTTP; not to be called from async code.
-    pub fn metrics(&self) -> String {
+    pub fn metrics(&self) -> Parts {
         self.render(&mut self.page.blocking_lock())
     }
 
     /// The page of now, by whose turn it is: counters must not go back from one scrape to the next.
-    pub(super) fn render(&self, page: &mut Page) -> String {
+    pub(super) fn render(&self, page: &mut Page) -> Parts {
         let board = self.board().filter(|board| board.ready);
         page.render(board.as_deref(), &self.local())
     }

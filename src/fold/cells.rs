@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! sparse   12 bytes for each cell with a count
-//! dense     4 bytes for each cell up to the last one with a count   where that is less
+//! dense    2 bytes for each cell up to the last one with a count, or 4 where a count needs them
+//!          where that is less
 //! packed   see `packed`
 //! ```
 //!
@@ -34,7 +35,8 @@ impl Eq for Cells {}
 #[serde(from = "Stored", into = "Stored")]
 enum Form {
     Sparse(Sparse),
-    Dense(Dense),
+    Two(Dense<u16>),
+    Four(Dense<u32>),
     Packed(Bytes),
 }
 
@@ -64,7 +66,8 @@ impl From<Form> for Stored {
     fn from(form: Form) -> Self {
         match form {
             Form::Sparse(sparse) => Self::Plain(sparse),
-            Form::Dense(dense) => Self::Plain(dense.to_sparse()),
+            Form::Two(dense) => Self::Plain(dense.to_sparse()),
+            Form::Four(dense) => Self::Plain(dense.to_sparse()),
             Form::Packed(bytes) => Self::Packed(bytes),
         }
     }
@@ -75,7 +78,8 @@ impl Cells {
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         match &self.0 {
             Form::Sparse(sparse) => Iter::Sparse(sparse.iter()),
-            Form::Dense(dense) => Iter::Dense(dense.iter()),
+            Form::Two(dense) => Iter::Two(dense.iter()),
+            Form::Four(dense) => Iter::Four(dense.iter()),
             Form::Packed(bytes) => Iter::Packed(packed::unpack(bytes.read())),
         }
     }
@@ -90,11 +94,8 @@ impl Cells {
                     }
                 }
             }
-            Form::Dense(dense) => {
-                for (sum, count) in sums.iter_mut().zip(&dense.counts) {
-                    *sum += u64::from(*count);
-                }
-            }
+            Form::Two(dense) => dense.add_to(sums),
+            Form::Four(dense) => dense.add_to(sums),
             Form::Packed(bytes) => packed::add_to(&bytes.read(), sums),
         }
     }
@@ -102,11 +103,8 @@ impl Cells {
     /// Adds ascending `(cell, count)` pairs; what was packed is plain from here on.
     pub(super) fn add(&mut self, more: &[(u32, u64)]) {
         self.0 = match std::mem::take(&mut self.0) {
-            Form::Dense(mut dense) if dense.has_room(more) => {
-                dense.add(more);
-                dense.settled()
-            }
-            Form::Dense(dense) => dense.to_sparse().with(more),
+            Form::Two(dense) => dense.with(more).map_or_else(Sparse::settled, Form::Two),
+            Form::Four(dense) => dense.with(more).map_or_else(Sparse::settled, Form::Four),
             Form::Sparse(sparse) => sparse.with(more),
             Form::Packed(bytes) => {
                 let (cells, counts) = packed::unpack(bytes.read()).unzip();
@@ -125,7 +123,8 @@ impl Cells {
     pub(super) fn pack(&mut self, spill: &Spill, kept: Length) {
         let bytes = match &self.0 {
             Form::Sparse(sparse) => packed::pack(sparse.iter()),
-            Form::Dense(dense) => packed::pack(dense.iter()),
+            Form::Two(dense) => packed::pack(dense.iter()),
+            Form::Four(dense) => packed::pack(dense.iter()),
             Form::Packed(_) => return,
         };
         self.0 = Form::Packed(spill.put(kept, bytes));
@@ -148,61 +147,106 @@ impl Cells {
             Form::Sparse(Sparse { cells, counts }) => {
                 cells.len() * size_of::<u32>() + counts.len() * size_of::<u64>()
             }
-            Form::Dense(dense) => dense.counts.len() * size_of::<u32>(),
+            Form::Two(dense) => size_of_val(&*dense.counts),
+            Form::Four(dense) => size_of_val(&*dense.counts),
             Form::Packed(bytes) => bytes.len(),
         }
     }
 }
 
-enum Iter<'a, S, D> {
+enum Iter<'a, S, T, F> {
     Sparse(S),
-    Dense(D),
+    Two(T),
+    Four(F),
     Packed(Unpacked<Cow<'a, [u8]>>),
 }
 
-impl<S, D> Iterator for Iter<'_, S, D>
+impl<S, T, F> Iterator for Iter<'_, S, T, F>
 where
     S: Iterator<Item = (u32, u64)>,
-    D: Iterator<Item = (u32, u64)>,
+    T: Iterator<Item = (u32, u64)>,
+    F: Iterator<Item = (u32, u64)>,
 {
     type Item = (u32, u64);
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
             Self::Sparse(sparse) => sparse.next(),
-            Self::Dense(dense) => dense.next(),
+            Self::Two(dense) => dense.next(),
+            Self::Four(dense) => dense.next(),
             Self::Packed(unpacked) => unpacked.next(),
         }
     }
 }
 
 /// Whether `filled` counts, the last of them in the last of so many cells, take less room in a
-/// dense form.
-fn is_dense(filled: usize, cells: usize) -> bool {
-    filled * (size_of::<u32>() + size_of::<u64>()) > cells * size_of::<u32>()
+/// dense form of so many bytes each.
+fn is_dense(filled: usize, cells: usize, bytes: usize) -> bool {
+    filled * (size_of::<u32>() + size_of::<u64>()) > cells * bytes
 }
 
-/// Counts of all cells up to the last that has one, at least a third of which are above 0.
+/// Counts of all cells up to the last that has one, so many above 0 that this takes less room.
 #[derive(Debug, Clone)]
-struct Dense {
-    counts: Vec<u32>,
+struct Dense<T> {
+    counts: Vec<T>,
     filled: usize,
 }
 
-impl Dense {
+impl<T: Copy + Default + PartialEq + Into<u64> + TryFrom<u64>> Dense<T> {
+    /// Where there are enough for this form, and none is too large for it.
+    fn of(sparse: &Sparse) -> Option<Self> {
+        let cells = sparse.cells.last().map_or(0, |last| *last as usize + 1);
+        let fits = |count: &u64| T::try_from(*count).is_ok();
+        if !is_dense(sparse.cells.len(), cells, size_of::<T>()) || !sparse.counts.iter().all(fits) {
+            return None;
+        }
+        let mut counts = vec![T::default(); cells];
+        for (cell, count) in sparse.iter() {
+            if let Some(place) = counts.get_mut(cell as usize) {
+                *place = T::try_from(count).unwrap_or_default();
+            }
+        }
+        Some(Self {
+            counts,
+            filled: sparse.cells.len(),
+        })
+    }
+
     fn iter(&self) -> impl Iterator<Item = (u32, u64)> + Clone + '_ {
-        let all = (0..).zip(self.counts.iter().map(|count| u64::from(*count)));
+        let all = (0..).zip(self.counts.iter().map(|count| (*count).into()));
         all.filter(|(_, count)| *count > 0)
+    }
+
+    fn add_to(&self, sums: &mut [u64]) {
+        for (sum, count) in sums.iter_mut().zip(&self.counts) {
+            *sum += (*count).into();
+        }
+    }
+
+    /// With ascending pairs added; what they come to where this form has no room for that.
+    fn with(mut self, more: &[(u32, u64)]) -> Result<Self, Sparse> {
+        if !self.has_room(more) {
+            let mut sparse = self.to_sparse();
+            sparse.add(more);
+            return Err(sparse);
+        }
+        self.add(more);
+        let is_dense = is_dense(self.filled, self.counts.len(), size_of::<T>());
+        if is_dense {
+            Ok(self)
+        } else {
+            Err(self.to_sparse())
+        }
     }
 
     /// Whether no sum gets too large for this form, and no cell is far beyond the others.
     fn has_room(&self, more: &[(u32, u64)]) -> bool {
         let last = more.last().map_or(0, |(last, _)| *last as usize + 1);
         let cells = self.counts.len().max(last);
-        let is_near = is_dense(self.filled + more.len(), cells);
+        let is_near = is_dense(self.filled + more.len(), cells, size_of::<T>());
         let fits = |(cell, count): &(u32, u64)| {
-            let sum = self.counts.get(*cell as usize).copied().unwrap_or(0);
-            u32::try_from(u64::from(sum).saturating_add(*count)).is_ok()
+            let sum = self.counts.get(*cell as usize).copied().unwrap_or_default();
+            T::try_from(sum.into().saturating_add(*count)).is_ok()
         };
         is_near && more.iter().all(fits)
     }
@@ -212,23 +256,15 @@ impl Dense {
         if let Some((last, _)) = more.last()
             && *last as usize >= self.counts.len()
         {
-            self.counts
-                .reserve_exact(*last as usize + 1 - self.counts.len());
-            self.counts.resize(*last as usize + 1, 0);
+            let cells = *last as usize + 1;
+            self.counts.reserve_exact(cells - self.counts.len());
+            self.counts.resize(cells, T::default());
         }
         for (cell, count) in more {
             if let Some(sum) = self.counts.get_mut(*cell as usize) {
-                self.filled += usize::from(*sum == 0 && *count > 0);
-                *sum += u32::try_from(*count).unwrap_or(u32::MAX);
+                self.filled += usize::from(*sum == T::default() && *count > 0);
+                *sum = T::try_from((*sum).into() + count).unwrap_or(*sum);
             }
-        }
-    }
-
-    fn settled(self) -> Form {
-        if is_dense(self.filled, self.counts.len()) {
-            Form::Dense(self)
-        } else {
-            Form::Sparse(self.to_sparse())
         }
     }
 
@@ -251,23 +287,10 @@ impl Sparse {
     }
 
     fn settled(self) -> Form {
-        let cells = self.cells.last().map_or(0, |last| *last as usize + 1);
-        let narrow = |count: &u64| u32::try_from(*count).ok();
-        if !is_dense(self.cells.len(), cells)
-            || self.counts.iter().any(|count| narrow(count).is_none())
-        {
-            return Form::Sparse(self);
-        }
-        let mut dense = Dense {
-            counts: vec![0; cells],
-            filled: self.cells.len(),
-        };
-        for (cell, count) in self.iter() {
-            if let Some(place) = dense.counts.get_mut(cell as usize) {
-                *place = narrow(&count).unwrap_or(0);
-            }
-        }
-        Form::Dense(dense)
+        Dense::of(&self)
+            .map(Form::Two)
+            .or_else(|| Dense::of(&self).map(Form::Four))
+            .unwrap_or(Form::Sparse(self))
     }
 
     fn with(mut self, more: &[(u32, u64)]) -> Form {
@@ -349,17 +372,23 @@ mod tests {
         };
         let form = |cells: &Cells| match cells.0 {
             Form::Sparse(_) => "sparse",
-            Form::Dense(_) => "dense",
+            Form::Two(_) => "two",
+            Form::Four(_) => "four",
             Form::Packed(_) => "packed",
         };
         assert_eq!(form(&of(&[&few])), "sparse");
-        assert_eq!(form(&of(&[&many])), "dense");
-        assert_eq!(of(&[&many]).bytes(), 599 * 4);
+        let not_so_large = [(5, u64::from(u16::MAX))];
+        assert_eq!(form(&of(&[&many])), "two");
+        assert_eq!(of(&[&many]).bytes(), 599 * 2);
         for (adds, expected) in [
-            ([&many[..], &few], "sparse"),
-            ([&many, &many], "dense"),
-            ([&many[..40], &many], "dense"),
-            ([&large, &many], "dense"),
+            ([&many[..], &few], "two"),
+            ([&many[..100], &few], "sparse"),
+            ([&many, &many], "two"),
+            ([&many[..40], &many], "two"),
+            ([&not_so_large, &many], "two"),
+            ([&many, &not_so_large], "two"),
+            ([&many, &[(0, u64::from(u16::MAX))]], "four"),
+            ([&large, &many], "four"),
             ([&many, &[(0, u64::from(u32::MAX))]], "sparse"),
             ([&many, &[(u32::MAX, 1)]], "sparse"),
         ] {
@@ -404,7 +433,7 @@ mod tests {
             prop_assert_eq!(sparse.iter().collect::<Vec<_>>(), expected.clone());
             sparse.add(&[]);
             let cells = expected.last().map_or(0, |(last, _)| *last as usize + 1);
-            prop_assert_eq!(matches!(sparse.0, Form::Dense(_)), is_dense(expected.len(), cells));
+            prop_assert_eq!(matches!(sparse.0, Form::Two(_)), is_dense(expected.len(), cells, 2));
             prop_assert_eq!(sparse.iter().collect::<Vec<_>>(), expected);
             let mut sums = [0; 40];
             sparse.add_to(&mut sums);

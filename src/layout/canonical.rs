@@ -19,7 +19,7 @@ use super::edges::{Edges, NumericBins};
 use super::{Bins, Kind, LayoutError, SERIES_MAX, SeriesLayout};
 use crate::key::Role;
 
-const MAGIC: &[u8] = b"driftd layout\0\x01";
+pub(super) const MAGIC: &[u8] = b"driftd layout\0\x01";
 
 pub(super) fn encode(series: &[SeriesLayout]) -> Vec<u8> {
     let mut out = Writer(MAGIC.to_vec());

@@ -142,7 +142,10 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Reference, ArtifactError> {
 pub fn with_natural(artifact: &[u8], natural: &[u8]) -> Result<Reference, ArtifactError> {
     let mut reference = from_bytes(artifact)?;
     if !natural.is_empty() {
-        let natural = natural_from_bytes(natural, &reference.layout)?;
+        let natural = natural_from_bytes(natural)?;
+        if !natural.fits(&reference.layout) {
+            return Err(ArtifactError::Field("natural variation"));
+        }
         reference.natural = Some(Arc::new(natural));
     }
     Ok(reference)

@@ -1,16 +1,17 @@
 //! Counts in as few bytes each as the largest of them needs.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-/// Counts that no longer change.
+/// Counts that no longer change; clones share them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Narrow(Width);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Width {
-    Two(Box<[u16]>),
-    Four(Box<[u32]>),
-    Eight(Box<[u64]>),
+    Two(Arc<[u16]>),
+    Four(Arc<[u32]>),
+    Eight(Arc<[u64]>),
 }
 
 impl Narrow {

@@ -1,5 +1,7 @@
 //! What made-up blocks teach of short windows, and whose word counts.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::alert::judge::{Nature, Source};
 use crate::alert::support::{Weather, hours, layout};

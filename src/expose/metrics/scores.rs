@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
+
 use super::real;
 use super::table::{
     ALERT_EVIDENCE, ALERT_LINE_PSI, INVALID_RATIO, JS_DISTANCE, KS_DISTANCE, MISSING_RATIO, Metric,
@@ -49,7 +51,7 @@ const VALUES: [Value; 8] = [
 pub(super) struct Rendered {
     series_max: usize,
     of: Vec<Arc<ClosedWindow>>,
-    text: String,
+    text: Bytes,
 }
 
 impl Rendered {
@@ -57,22 +59,26 @@ impl Rendered {
         Self {
             series_max,
             of: Vec::new(),
-            text: String::new(),
+            text: Bytes::new(),
         }
     }
 
     /// The text of the windows of `board`.
-    pub(super) fn of(&mut self, board: &Board) -> &str {
+    pub(super) fn of(&mut self, board: &Board) -> Bytes {
         let windows = || board.closed.values().flatten();
         // they are immutable and held here, so an address means one window
         let same = windows()
             .map(Arc::as_ptr)
             .eq(self.of.iter().map(Arc::as_ptr));
         if self.text.is_empty() || !same {
-            self.text = write(board, self.series_max);
+            let before = std::mem::take(&mut self.text).len();
+            // of a little more: texts change in length, and what grows is copied
+            let page = Text(String::with_capacity(before + before / 16));
+            let text = write(page, board, self.series_max);
+            self.text = text.into_boxed_str().into_boxed_bytes().into();
             self.of = windows().cloned().collect();
         }
-        &self.text
+        self.text.clone()
     }
 }
 
@@ -115,7 +121,7 @@ impl Entry<'_> {
     }
 }
 
-fn write(board: &Board, series_max: usize) -> String {
+fn write(mut page: Text, board: &Board, series_max: usize) -> String {
     let windows: Vec<_> = board
         .closed
         .iter()
@@ -143,7 +149,6 @@ fn write(board: &Board, series_max: usize) -> String {
         })
     });
     let (entries, omitted) = worst(all.collect(), series_max);
-    let mut page = Text::default();
     let labelled: Vec<_> = entries
         .iter()
         .map(|entry| (entry, entry.labels()))

@@ -139,7 +139,11 @@ fn page(board: &Board, series_max: usize) -> String {
         at: board.log_time,
     };
     board.webhooks = Arc::new([("retrain".into(), mark)].into());
-    page.render(Some(&board), &local())
+    text(&page.render(Some(&board), &local()))
+}
+
+fn text(parts: &Parts) -> String {
+    String::from_utf8(parts.concat()).unwrap()
 }
 
 fn values<'a>(lines: &'a [Line], label: &str, text: &str) -> Vec<&'a Line> {
@@ -278,7 +282,7 @@ fn before_the_log_is_folded_there_is_only_what_this_instance_knows() {
     let mut page = Page::new(SurfaceLimits {
         metric_series_max: 9,
     });
-    let families = parse(&page.render(None, &local()));
+    let families = parse(&text(&page.render(None, &local())));
     let names: Vec<_> = families
         .keys()
         .filter(|name| !name.starts_with("process_"))
@@ -313,7 +317,7 @@ fn what_an_instance_alone_knows_is_not_the_same_on_all() {
     let mut page = Page::new(SurfaceLimits {
         metric_series_max: 9,
     });
-    let families = parse(&page.render(None, &local()));
+    let families = parse(&text(&page.render(None, &local())));
     for metric in METRICS {
         let is_local = families.contains_key(metric.name);
         let is_of_log = matches!(metric.join(), Join::Same | Join::Shard);
@@ -359,7 +363,7 @@ fn scores_are_rendered_again_only_when_windows_close_and_go_with_their_series() 
     assert_eq!(page.scores.of(&same).as_ptr(), first);
     let mut gone = Board::clone(&same);
     gone.closed.clear();
-    assert!(!page.scores.of(&gone).contains("driftd_psi{"));
-    let families = parse(&page.render(Some(&gone), &local()));
+    assert!(!text(&[Bytes::new(), page.scores.of(&gone)]).contains("driftd_psi{"));
+    let families = parse(&text(&page.render(Some(&gone), &local())));
     assert!(!families.contains_key("driftd_window_rows"));
 }

@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 
 use super::ArtifactError;
 use crate::key::Carrier;
-use crate::layout::Layout;
 use crate::reference::narrow::Narrow;
 use crate::reference::natural::{
     Buckets, Dispersion, Natural, Offsets, Part, Profile, WindowNatural,
@@ -85,8 +84,8 @@ pub fn natural_to_bytes(natural: &Natural) -> Vec<u8> {
     serde_json::to_vec(&raw).expect("natural variation can be written")
 }
 
-/// Reads [`natural_to_bytes`] of a reference with this layout.
-pub fn natural_from_bytes(bytes: &[u8], layout: &Layout) -> Result<Natural, ArtifactError> {
+/// Reads [`natural_to_bytes`]. Of which layout it is nothing in it says, see [`Natural::fits`].
+pub fn natural_from_bytes(bytes: &[u8]) -> Result<Natural, ArtifactError> {
     let raw: RawNatural = serde_json::from_slice(bytes).map_err(ArtifactError::Header)?;
     let bad = || ArtifactError::Field("natural variation");
     let length = |millis| Length::from_millis(millis).ok_or_else(bad);
@@ -98,7 +97,7 @@ pub fn natural_from_bytes(bytes: &[u8], layout: &Layout) -> Result<Natural, Arti
             carriers: known(raw.carriers),
         })
     };
-    let natural = Natural {
+    Ok(Natural {
         windows: raw
             .windows
             .into_iter()
@@ -108,8 +107,7 @@ pub fn natural_from_bytes(bytes: &[u8], layout: &Layout) -> Result<Natural, Arti
             .profile
             .map(|raw| profile(raw).map(Arc::new).ok_or_else(bad))
             .transpose()?,
-    };
-    natural.fits(layout).then_some(natural).ok_or_else(bad)
+    })
 }
 
 fn is_unknown(carriers: &RawCarriers) -> bool {
