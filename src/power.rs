@@ -187,7 +187,7 @@ impl<'a> Trial<'a> {
         }
         let reference = &judge.reference;
         let series = reference.series.iter();
-        let cells: Vec<_> = series.flat_map(|one| one.counts.iter().copied()).collect();
+        let cells: Vec<_> = series.flat_map(|one| one.counts.iter()).collect();
         let window = Window {
             length,
             end,

@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::key::{Carrier, Name};
 use crate::layout::{CONVENTION, Digest, Layout, SeriesLayout};
+use crate::reference::narrow::Narrow;
 use crate::reference::natural::Natural;
 use crate::time::{Length, Timestamp};
 
@@ -154,7 +155,7 @@ pub struct Input {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SeriesReference {
     /// The count of each cell of the series.
-    pub counts: Vec<u64>,
+    pub counts: Narrow,
     /// Of numbers, the mean of the reference's values in each value bin. An empty bin has the edge
     /// that is nearest to the mean of all, and below and above all values their minimum and
     /// maximum. Empty for categories.

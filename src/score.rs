@@ -137,10 +137,8 @@ pub fn score(
         return Err(Insufficient::FewRows);
     }
     let short = |_empty| Insufficient::EmptyReference;
-    let (then, now) = (
-        displayed(layout, &reference.counts),
-        displayed(layout, cells),
-    );
+    let counts = reference.counts.to_vec();
+    let (then, now) = (displayed(layout, &counts), displayed(layout, cells));
     let psi = stats::psi(&then, &now).map_err(short)?;
     let distances = stats::distances(&then, &now).map_err(short)?;
     Ok(Scores {
@@ -152,7 +150,7 @@ pub fn score(
         l_infinity_bin: distances.l_infinity_bin,
         hellinger: distances.hellinger,
         numeric: match layout.kind() {
-            Kind::Numeric => Some(numeric(layout, reference, cells).map_err(short)?),
+            Kind::Numeric => Some(numeric(layout, (reference, &counts), cells).map_err(short)?),
             Kind::Categorical | Kind::Boolean => None,
         },
     })
@@ -160,11 +158,11 @@ pub fn score(
 
 fn numeric(
     layout: &SeriesLayout,
-    reference: &SeriesReference,
+    (reference, counts): (&SeriesReference, &[u64]),
     cells: &[u64],
 ) -> Result<NumericScores, stats::Insufficient> {
     let values = layout.value_cells();
-    let then = reference.counts.get(..values).unwrap_or(&[]);
+    let then = counts.get(..values).unwrap_or(&[]);
     let now = cells.get(..values).unwrap_or(&[]);
     let distance = stats::wasserstein(then, now, &reference.means, reference.sd)?;
     Ok(NumericScores {

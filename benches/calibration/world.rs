@@ -221,7 +221,7 @@ impl Series {
         let reference = match layout.kind() {
             Kind::Numeric => moments(&layout, &whole, counts),
             Kind::Categorical | Kind::Boolean => SeriesReference {
-                counts,
+                counts: counts.into(),
                 ..SeriesReference::default()
             },
         };
@@ -337,7 +337,7 @@ fn moments(layout: &SeriesLayout, whole: &[u64], counts: Vec<u64>) -> SeriesRefe
         before
     });
     SeriesReference {
-        counts,
+        counts: counts.into(),
         means: means.collect(),
         mean,
         sd: (second / rows - mean * mean).max(0.0).sqrt(),

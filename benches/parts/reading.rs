@@ -43,7 +43,7 @@ pub(crate) fn score(criterion: &mut Criterion) {
             let sum: f64 = series
                 .map(|(at, layout)| {
                     let live = black_box(&window).cells_of(shape, at);
-                    let then = score::displayed(layout, &reference.series[at].counts);
+                    let then = score::displayed(layout, &reference.series[at].counts.to_vec());
                     psi(&then, &score::displayed(layout, &live))
                 })
                 .sum();

@@ -244,7 +244,7 @@ impl Judge {
 pub fn whole_of(reference: &Reference) -> Vec<SeriesCounts> {
     let series = reference.layout.series().iter().zip(&reference.series);
     series
-        .map(|(layout, counts)| SeriesCounts::of_cells(layout, &counts.counts))
+        .map(|(layout, counts)| SeriesCounts::of_cells(layout, &counts.counts.to_vec()))
         .collect()
 }
 

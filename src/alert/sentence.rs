@@ -13,6 +13,7 @@ use super::counts::SeriesCounts;
 use super::finding::Finding;
 use crate::layout::{Category, Cell, Kind, SeriesLayout};
 use crate::reference::SeriesReference;
+use crate::reference::narrow::Narrow;
 use crate::score;
 use crate::stats::{self, Rate};
 use crate::time::Length;
@@ -154,7 +155,7 @@ fn location(subject: Subject<'_>) -> String {
     let auc = split.map_or(0.5, |split| split.auc);
     let sigma = sigmas(auc);
     let display = score::displayed(subject.layout, subject.cells);
-    let then = score::displayed(subject.layout, &subject.reference.counts);
+    let then = score::displayed(subject.layout, &subject.reference.counts.to_vec());
     let (direction, bin, of) = if auc >= 0.5 {
         (
             "up",
@@ -219,9 +220,9 @@ fn range(subject: Subject<'_>) -> String {
 }
 
 /// The displayed bin that most of the PSI comes from, and what its share was and is.
-fn largest_change(layout: &SeriesLayout, counts: &[u64], cells: &[u64]) -> String {
+fn largest_change(layout: &SeriesLayout, counts: &Narrow, cells: &[u64]) -> String {
     let now = score::displayed(layout, cells);
-    let then = score::displayed(layout, counts);
+    let then = score::displayed(layout, &counts.to_vec());
     let Ok(contributions) = stats::psi_contributions(&then, &now) else {
         return "there are no values".to_owned();
     };
@@ -377,12 +378,12 @@ mod tests {
         };
         let now = cells(&[("DE", 385), ("NL", 150), ("US", 455), ("XK", 10)]);
         assert_eq!(
-            largest_change(&layout, &cells(&seen), &now),
+            largest_change(&layout, &cells(&seen).into(), &now),
             "what the reference never saw went from 0 % to 1.0 %"
         );
         let now = cells(&[("DE", 300), ("NL", 150), ("US", 550)]);
         assert_eq!(
-            largest_change(&layout, &cells(&seen), &now),
+            largest_change(&layout, &cells(&seen).into(), &now),
             "`DE` went from 40 % to 30 %"
         );
     }

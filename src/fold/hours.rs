@@ -20,9 +20,9 @@
 //! ```
 //!
 //! The hours of the last few are plain counts. Older ones are packed, at less than a byte a cell;
-//! late rows unpack theirs for a moment. They stand behind an [`Arc`] each, in days behind an
-//! [`Arc`] each, so that a reader's copy costs a pointer a day and the fold copies only the hour
-//! that it changes.
+//! late rows unpack theirs for a moment. They stand in days behind an [`Arc`] each, so that a
+//! reader's copy costs a pointer a day and the fold copies only the day that it changes, and of
+//! that no counts but those of the hour that it adds to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,6 +35,10 @@ use crate::layout::Layout;
 use crate::reference::{BLOCK, BlockCells, HourBlock, block_cell};
 use crate::spill::{Bytes, Spill};
 use crate::time::{Length, Timestamp};
+
+mod day;
+
+pub(super) use self::day::Day;
 
 /// How long hours are kept behind the largest event time of their model version; older ones are
 /// forgotten, and rows that belong to them are not counted here.
@@ -70,9 +74,6 @@ fn hour_of_part(at: Timestamp, length: Length) -> Option<Timestamp> {
     (number(start) - before - 1 == turn.rem_euclid(parts.max(1))).then_some(hour)
 }
 
-/// Hours by start.
-pub(super) type Day = BTreeMap<Timestamp, Arc<Hour>>;
-
 /// The hours of one model version under the layout in force.
 #[derive(Debug, Clone, Default)]
 pub struct Hours {
@@ -97,7 +98,7 @@ pub(super) struct Hour {
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 enum Counts {
-    Plain(Vec<u64>),
+    Plain(Arc<Vec<u64>>),
     Packed(Bytes),
 }
 
@@ -127,8 +128,8 @@ impl Hours {
         let hours = days.values().flat_map(|day| day.iter());
         let plain = hours.filter(|(_, hour)| matches!(hour.counts, Counts::Plain(_)));
         self.unpacked = plain.map(|(start, _)| *start).collect();
-        let hours = days.values().flat_map(|day| day.values());
-        self.bytes = hours.map(|hour| hour.bytes()).sum();
+        let hours = days.values().flat_map(|day| day.iter());
+        self.bytes = hours.map(|(_, hour)| hour.bytes()).sum();
         self.days = days;
     }
 
@@ -165,7 +166,7 @@ impl Hours {
         let mut cells = vec![0; self.cells().map_or(0, BlockCells::cells)];
         for (start, hour) in self.between(from, to) {
             match &hour.counts {
-                Counts::Plain(counts) => each(start, counts),
+                Counts::Plain(counts) => each(start, counts.as_slice()),
                 Counts::Packed(bytes) => {
                     cells.fill(0);
                     packed::add_to(&bytes.read(), &mut cells);
@@ -182,8 +183,8 @@ impl Hours {
 
     /// The start of the first hour and the end of the last one.
     pub fn span(&self) -> Option<(Timestamp, Timestamp)> {
-        let first = self.days.values().next()?.keys().next()?;
-        let last = self.days.values().next_back()?.keys().next_back()?;
+        let (first, _) = self.days.values().next()?.iter().next()?;
+        let (last, _) = self.days.values().next_back()?.iter().next_back()?;
         Some((*first, *last + BLOCK))
     }
 
@@ -203,8 +204,8 @@ impl Hours {
             return;
         };
         let day = Arc::make_mut(self.days.entry(start.floor(DAY)).or_default());
-        self.bytes -= day.get(&start).map_or(0, |hour| hour.bytes());
-        let hour = Arc::make_mut(day.entry(start).or_default());
+        let (is_new, hour) = day.entry(start);
+        self.bytes -= if is_new { 0 } else { hour.bytes() };
         hour.rows += pane.rows;
         for (sum, count) in hour.carried.iter_mut().zip(&pane.carried) {
             *sum += count;
@@ -220,13 +221,16 @@ impl Hours {
         let keeps = |start: &Timestamp| reaches(*start, last_event, kept);
         while let Some(mut day) = self.days.first_entry() {
             let gone = day.get().iter().filter(|(start, _)| !keeps(start));
-            self.bytes -= gone.map(|(_, hour)| hour.bytes()).sum::<usize>();
-            if !day.get().keys().any(keeps) {
+            let (hours, bytes) = gone.fold((0, 0), |(hours, bytes), (_, hour)| {
+                (hours + 1, bytes + hour.bytes())
+            });
+            self.bytes -= bytes;
+            if hours == day.get().iter().len() {
                 day.remove();
                 continue;
             }
-            if !day.get().keys().all(keeps) {
-                Arc::make_mut(day.get_mut()).retain(|start, _| keeps(start));
+            if hours > 0 {
+                Arc::make_mut(day.get_mut()).retain(keeps);
             }
             break;
         }
@@ -235,9 +239,8 @@ impl Hours {
             .split_off(&((last_event - UNPACKED).floor(BLOCK)));
         for start in std::mem::replace(&mut self.unpacked, plain) {
             let day = self.days.get_mut(&start.floor(DAY));
-            if let Some(hour) = day.and_then(|day| Arc::make_mut(day).get_mut(&start)) {
+            if let Some(hour) = day.and_then(|day| Arc::make_mut(day).get_mut(start)) {
                 self.bytes -= hour.bytes();
-                let hour = Arc::make_mut(hour);
                 hour.pack(spill, kept);
                 self.bytes += hour.bytes();
             }
@@ -255,7 +258,7 @@ impl Hours {
         self.days
             .range(from.floor(DAY)..to)
             .flat_map(move |(_, day)| day.range(from..to))
-            .map(|(start, hour)| (*start, &**hour))
+            .map(|(start, hour)| (*start, hour))
     }
 }
 
@@ -272,10 +275,10 @@ impl Hour {
         if let Counts::Packed(bytes) = &self.counts {
             let mut counts = vec![0; cells];
             packed::add_to(&bytes.read(), &mut counts);
-            self.counts = Counts::Plain(counts);
+            self.counts = Counts::Plain(Arc::new(counts));
         }
         match &mut self.counts {
-            Counts::Plain(counts) => counts,
+            Counts::Plain(counts) => Arc::make_mut(counts).as_mut_slice(),
             Counts::Packed(_) => &mut [],
         }
     }

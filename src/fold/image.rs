@@ -386,8 +386,8 @@ fn restore(
     let mut all = BTreeMap::new();
     for (start, id) in days {
         let mut day: Day = reader.read(id)?;
-        for hour in day.values_mut() {
-            Arc::make_mut(hour).spill(spill, hours.kept());
+        for hour in day.hours_mut() {
+            hour.spill(spill, hours.kept());
         }
         all.insert(start, Arc::new(day));
     }

@@ -194,12 +194,15 @@ impl Learning {
 
 impl Renewing {
     fn new(learned: &Reference, layout: LayoutId, sums: Sums) -> Option<Self> {
-        let counts = learned.series.iter().flat_map(|series| &series.counts);
+        let counts = learned
+            .series
+            .iter()
+            .flat_map(|series| series.counts.iter());
         Some(Self {
             due: sums.last_event? + RENEWED_AFTER,
             layout,
             sums,
-            cells: counts.copied().collect(),
+            cells: counts.collect(),
         })
     }
 

@@ -15,7 +15,7 @@
 //! compares digests, so that there is one form only.
 
 use super::categories::{Category, CategoryBins, CategoryHash};
-use super::edges::{Edges, NumericBins};
+use super::edges::{Edges, EdgesError, NumericBins};
 use super::{Bins, Kind, LayoutError, SERIES_MAX, SeriesLayout};
 use crate::key::Role;
 
@@ -42,8 +42,8 @@ fn encode_numeric(out: &mut Writer, bins: &NumericBins) {
         out.0.extend(edge.to_bits().to_le_bytes());
     }
     for (display, test) in bins.display().iter().zip(bins.tests()) {
-        out.0.extend(display.to_le_bytes());
-        out.0.extend(test.to_le_bytes());
+        out.0.extend(u16::from(*display).to_le_bytes());
+        out.0.extend(u16::from(*test).to_le_bytes());
     }
 }
 
@@ -112,9 +112,15 @@ fn decode_numeric(input: &mut Reader<'_>) -> Result<NumericBins, LayoutError> {
     let count = input.length16()?;
     let edges = input.list(count, |bytes| f64::from_bits(u64::from_le_bytes(bytes)))?;
     let pairs = input.list(count + 1, |[a, b, c, d]: [u8; 4]| {
-        (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
+        [u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])]
     })?;
-    let (display, tests) = pairs.into_iter().unzip();
+    // no reference has as many merged bins
+    let narrow = |bin: u16| u8::try_from(bin).map_err(|_large| EdgesError::Merge);
+    let (mut display, mut tests) = (Vec::new(), Vec::new());
+    for [shown, test] in pairs {
+        display.push(narrow(shown)?);
+        tests.push(narrow(test)?);
+    }
     Ok(NumericBins::new(Edges::new(edges)?, display, tests)?)
 }
 

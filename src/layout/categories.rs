@@ -127,7 +127,7 @@ pub struct CategoryBins {
     categories: Box<[Category]>,
     others: Others,
     /// Display and test bins alike: each category, `other` where there is one, and `new`.
-    merge: Box<[u16]>,
+    merge: Box<[u8]>,
     table: Table,
     /// Whether some of the categories are kept as hashes.
     has_hashed: bool,
@@ -203,9 +203,9 @@ impl CategoryBins {
     }
 
     fn of(hash: CategoryHash, categories: Vec<Category>, others: Vec<u64>) -> Self {
-        let own = u16::try_from(categories.len()).unwrap_or(u16::MAX);
+        let own = u8::try_from(categories.len()).unwrap_or(u8::MAX);
         // without further categories the cell `other` stays empty: it goes with `new`
-        let new = own + u16::from(!others.is_empty());
+        let new = own + u8::from(!others.is_empty());
         let merge = (0..own).chain([own, new]).collect();
         let table = Table::new(&categories);
         let has_hashed = categories.iter().any(|c| matches!(c, Category::Hashed(_)));
@@ -245,7 +245,7 @@ impl CategoryBins {
     }
 
     /// The display and test bin of each cell.
-    pub fn merge(&self) -> &[u16] {
+    pub fn merge(&self) -> &[u8] {
         &self.merge
     }
 

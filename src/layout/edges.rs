@@ -268,8 +268,8 @@ impl EdgeCollector {
 pub struct NumericBins {
     edges: Edges,
     points: Box<[bool]>,
-    display: Box<[u16]>,
-    tests: Box<[u16]>,
+    display: Box<[u8]>,
+    tests: Box<[u8]>,
 }
 
 impl NumericBins {
@@ -283,7 +283,7 @@ impl NumericBins {
         let below = |edge: f64| deciles.partition_point(|decile| *decile < edge);
         let uppers = edges.as_slice().iter().copied().chain([f64::INFINITY]);
         let display = uppers
-            .map(|upper| u16::try_from(below(upper)).unwrap_or(u16::MAX))
+            .map(|upper| u8::try_from(below(upper)).unwrap_or(u8::MAX))
             .collect();
         let points: Vec<bool> = (0..edges.bins()).map(|bin| edges.is_point(bin)).collect();
         let tests = merge::for_tests(counts, &points);
@@ -291,8 +291,8 @@ impl NumericBins {
     }
 
     /// Checks that both merges name one bin for each bin of the edges.
-    pub fn new(edges: Edges, display: Vec<u16>, tests: Vec<u16>) -> Result<Self, EdgesError> {
-        let fits = |merge: &[u16]| merge.len() == edges.bins() && merge::is_adjacent(merge);
+    pub fn new(edges: Edges, display: Vec<u8>, tests: Vec<u8>) -> Result<Self, EdgesError> {
+        let fits = |merge: &[u8]| merge.len() == edges.bins() && merge::is_adjacent(merge);
         if !fits(&display) || !fits(&tests) {
             return Err(EdgesError::Merge);
         }
@@ -316,17 +316,17 @@ impl NumericBins {
     }
 
     /// The display bin of each bin.
-    pub fn display(&self) -> &[u16] {
+    pub fn display(&self) -> &[u8] {
         &self.display
     }
 
     /// The test bin of each bin.
-    pub fn tests(&self) -> &[u16] {
+    pub fn tests(&self) -> &[u8] {
         &self.tests
     }
 
     /// The upper edges of the merged bins, without the last.
-    pub(super) fn upper_edges_of(&self, merge: &[u16]) -> Vec<f64> {
+    pub(super) fn upper_edges_of(&self, merge: &[u8]) -> Vec<f64> {
         let ends = merge.iter().zip(merge.iter().skip(1)).map(|(a, b)| a != b);
         self.edges
             .as_slice()

@@ -23,8 +23,10 @@ const LONE_POINT: u64 = 32;
 /// before each lone point bin and at the end.
 pub const TEST_BINS_MAX: usize = 32 + 16 + 33;
 
+const _: () = assert!(TEST_BINS_MAX < 256, "a test bin has eight bits");
+
 /// The test bin of each cell, from the reference's count of each and whether it is a point bin.
-pub(super) fn for_tests(counts: &[u64], points: &[bool]) -> Vec<u16> {
+pub(super) fn for_tests(counts: &[u64], points: &[bool]) -> Vec<u8> {
     let total: u128 = counts.iter().map(|count| u128::from(*count)).sum();
     let alone = |count: u64, point: bool| {
         point && count > 0 && u128::from(count) * u128::from(LONE_POINT) >= total
@@ -36,10 +38,10 @@ pub(super) fn for_tests(counts: &[u64], points: &[bool]) -> Vec<u16> {
         .sum();
 
     let mut merge = Vec::with_capacity(counts.len());
-    let (mut bin, mut mass, mut begun) = (0_u16, 0_u128, false);
+    let (mut bin, mut mass, mut begun) = (0_u8, 0_u128, false);
     for (count, point) in cells() {
         if alone(count, point) {
-            bin += u16::from(begun);
+            bin += u8::from(begun);
             merge.push(bin);
             (bin, mass, begun) = (bin + 1, 0, false);
             continue;
@@ -54,7 +56,7 @@ pub(super) fn for_tests(counts: &[u64], points: &[bool]) -> Vec<u16> {
 }
 
 /// Whether `merge` starts at 0 and goes up by at most 1 from cell to cell.
-pub(super) fn is_adjacent(merge: &[u16]) -> bool {
+pub(super) fn is_adjacent(merge: &[u8]) -> bool {
     merge.first().is_none_or(|first| *first == 0)
         && merge.is_sorted_by(|a, b| b.checked_sub(*a).is_some_and(|step| step <= 1))
 }
@@ -66,7 +68,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// The rule again, as a search for the cells of one bin after the other.
-    fn naive(counts: &[u64], points: &[bool]) -> Vec<u16> {
+    fn naive(counts: &[u64], points: &[bool]) -> Vec<u8> {
         let total: u64 = counts.iter().sum();
         let alone: Vec<bool> = counts
             .iter()
@@ -110,7 +112,7 @@ mod tests {
     #[test]
     fn a_hundred_equal_bins_become_fourteen_of_seven_and_what_is_left() {
         let merge = for_tests(&[10; 100], &[false; 100]);
-        let sizes: Vec<_> = merge.chunk_by(|a, b| a == b).map(<[u16]>::len).collect();
+        let sizes: Vec<_> = merge.chunk_by(|a, b| a == b).map(<[u8]>::len).collect();
         assert_eq!(sizes, [&[7; 14][..], &[2]].concat());
     }
 

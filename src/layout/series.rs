@@ -156,7 +156,7 @@ impl SeriesLayout {
     }
 
     /// The bin shown to people of each value cell: deciles, or categories.
-    pub fn display(&self) -> &[u16] {
+    pub fn display(&self) -> &[u8] {
         match &self.bins {
             Bins::Numeric(bins) => bins.display(),
             Bins::Categorical(bins) => bins.merge(),
@@ -177,7 +177,7 @@ impl SeriesLayout {
     }
 
     /// The bin of each value cell for tests: about 16 of numbers, or categories.
-    pub fn tests(&self) -> &[u16] {
+    pub fn tests(&self) -> &[u8] {
         match &self.bins {
             Bins::Numeric(bins) => bins.tests(),
             Bins::Categorical(bins) => bins.merge(),
@@ -220,7 +220,7 @@ pub fn text_of(truth: bool) -> &'static str {
 }
 
 /// How many bins a merge of cells names: it is ascending, so its last bin tells.
-fn bins_named(merge: &[u16]) -> usize {
+fn bins_named(merge: &[u8]) -> usize {
     merge.iter().max().map_or(0, |bin| usize::from(*bin) + 1)
 }
 

@@ -10,6 +10,7 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::narrow::Narrow;
 use super::{
     BLOCK, BlockCells, Header, HourBlock, ROWS_MAX, Reference, SeriesReference, block_cell,
 };
@@ -73,7 +74,7 @@ pub(super) fn digest(
         sha.update(rows.to_le_bytes());
     }
     for series in series {
-        for count in &series.counts {
+        for count in series.counts.iter() {
             sha.update(count.to_le_bytes());
         }
         let moments = [series.mean, series.sd, series.min, series.max];
@@ -148,10 +149,9 @@ fn check_carried(carried: [u64; 4], rows: u64) -> Result<(), ReferenceError> {
     }
 }
 
-fn total(counts: &[u64]) -> Option<u64> {
-    counts
-        .iter()
-        .try_fold(0_u64, |sum, count| sum.checked_add(*count))
+fn total(counts: &Narrow) -> Option<u64> {
+    let mut counts = counts.iter();
+    counts.try_fold(0_u64, u64::checked_add)
 }
 
 /// Whether the statistics are those of some numbers with these counts.
@@ -164,7 +164,7 @@ fn fits(series: &SeriesReference, layout: &SeriesLayout) -> bool {
         min,
         max,
     } = series;
-    let values = counts.get(..layout.value_cells()).unwrap_or(&[]);
+    let values = counts.at(0..layout.value_cells());
     let present = values.iter().any(|count| *count > 0);
     let moments = [*mean, *sd, *min, *max];
     let numeric = layout.kind() == Kind::Numeric;
@@ -190,7 +190,7 @@ fn fits(series: &SeriesReference, layout: &SeriesLayout) -> bool {
             .zip(values)
             .enumerate()
             .all(|(bin, (mean, count))| {
-                *count == 0 || layout.cell_of(crate::decode::Value::Number(*mean)) == bin
+                count == 0 || layout.cell_of(crate::decode::Value::Number(*mean)) == bin
             })
 }
 

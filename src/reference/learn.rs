@@ -147,7 +147,7 @@ fn learn_series(layout: &SeriesLayout, counts: &LooseCounts, carried: u64) -> Se
     match layout.kind() {
         Kind::Numeric => numeric(layout, counts, cells),
         Kind::Categorical | Kind::Boolean => SeriesReference {
-            counts: cells,
+            counts: cells.into(),
             ..SeriesReference::default()
         },
     }
@@ -163,7 +163,7 @@ fn numeric(layout: &SeriesLayout, loose: &LooseCounts, counts: Vec<u64>) -> Seri
     let (Some((min, _)), Some((max, _))) = (middles().next(), middles().next_back()) else {
         let means = vec![0.0; layout.value_cells()];
         return SeriesReference {
-            counts,
+            counts: counts.into(),
             means,
             ..SeriesReference::default()
         };
@@ -183,7 +183,7 @@ fn numeric(layout: &SeriesLayout, loose: &LooseCounts, counts: Vec<u64>) -> Seri
     let range = super::moments::Range { min, max, mean };
     let means = super::moments::fill_means(layout, &means, range);
     SeriesReference {
-        counts,
+        counts: counts.into(),
         means,
         mean,
         sd: super::moments::sd(&all, range),

@@ -42,6 +42,21 @@ impl Narrow {
         self.len() == 0
     }
 
+    /// That at this place, 0 where there is none.
+    pub fn get(&self, place: usize) -> u64 {
+        let found = match &self.0 {
+            Width::Two(counts) => counts.get(place).map(|count| u64::from(*count)),
+            Width::Four(counts) => counts.get(place).map(|count| u64::from(*count)),
+            Width::Eight(counts) => counts.get(place).copied(),
+        };
+        found.unwrap_or(0)
+    }
+
+    /// All of them, one by one.
+    pub fn iter(&self) -> impl Iterator<Item = u64> {
+        (0..self.len()).map(|place| self.get(place))
+    }
+
     /// Appends those at these places, as far as there are such.
     pub fn append_to(&self, places: Range<usize>, all: &mut Vec<u64>) {
         match &self.0 {
@@ -61,6 +76,12 @@ impl Narrow {
     /// All of them.
     pub fn to_vec(&self) -> Vec<u64> {
         self.at(0..self.len())
+    }
+}
+
+impl From<Vec<u64>> for Narrow {
+    fn from(counts: Vec<u64>) -> Self {
+        Self::new(&counts)
     }
 }
 
@@ -85,6 +106,8 @@ mod tests {
             let counts = [3, 0, largest, 12];
             let narrow = Narrow::new(&counts);
             assert_eq!((narrow.len(), narrow.to_vec()), (4, counts.to_vec()));
+            assert_eq!(narrow.iter().collect::<Vec<_>>(), counts);
+            assert_eq!(narrow.get(4), 0);
             let mut some = vec![1];
             narrow.append_to(1..3, &mut some);
             narrow.append_to(3..9, &mut some);

@@ -40,7 +40,7 @@ pub fn show(reference: &Reference) -> String {
         .iter()
         .zip(&reference.series)
         .map(|(layout, series)| {
-            let count = |cell: usize| series.counts.get(cell).copied().unwrap_or(0);
+            let count = |cell: usize| series.counts.get(cell);
             [
                 escaped(layout.name()),
                 layout.role().as_str().to_owned(),
@@ -180,12 +180,7 @@ fn percent(count: u64, all: u64) -> String {
 
 /// The cells of a categorical series that are not empty, by falling count.
 fn top(layout: &SeriesLayout, series: &SeriesReference) -> Vec<(String, u64)> {
-    let counts = series
-        .counts
-        .iter()
-        .copied()
-        .take(layout.value_cells())
-        .enumerate();
+    let counts = series.counts.iter().take(layout.value_cells()).enumerate();
     let mut top: Vec<_> = counts
         .filter(|(_, count)| *count > 0)
         .filter_map(|(cell, count)| Some((cell_name(layout.cell(cell)?), count)))
@@ -262,7 +257,7 @@ fn series_json(
     layout: &SeriesLayout,
     series: &SeriesReference,
 ) -> Map<String, Value> {
-    let count = |cell: usize| series.counts.get(cell).copied().unwrap_or(0);
+    let count = |cell: usize| series.counts.get(cell);
     let mut value = Map::new();
     let mut put = |name: &str, of: Value| value.insert(name.to_owned(), of);
     put("name", json!(&**layout.name()));

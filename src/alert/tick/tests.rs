@@ -119,8 +119,7 @@ fn window(
         .reference
         .series
         .iter()
-        .flat_map(|one| &one.counts)
-        .copied()
+        .flat_map(|one| one.counts.iter())
         .collect();
     for cell in &mut cells {
         *cell /= share;

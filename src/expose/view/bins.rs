@@ -82,7 +82,7 @@ pub(super) fn displayed<'a>(
     cells: &[u64],
     scores: Option<&Scores>,
 ) -> Vec<Bin<'a>> {
-    let then = score::displayed(layout, &reference.counts);
+    let then = score::displayed(layout, &reference.counts.to_vec());
     let now = score::displayed(layout, cells);
     let contributions = scores.and_then(|_| stats::psi_contributions(&then, &now).ok());
     let largest = scores.map(|scores| scores.l_infinity_bin);
@@ -130,10 +130,10 @@ pub(super) fn stored<'a>(
     reference: &SeriesReference,
     cells: &[u64],
 ) -> Vec<Bin<'a>> {
-    let at = |counts: &[u64], cell: usize| counts.get(cell).copied().unwrap_or(0);
+    let at = |cell: usize| cells.get(cell).copied().unwrap_or(0);
     (0..layout.cells())
         .filter_map(|cell| {
-            let (then, now) = (at(&reference.counts, cell), at(cells, cell));
+            let (then, now) = (reference.counts.get(cell), at(cell));
             // a reference of few categories has none beyond the cap
             let idle = layout.other_cell() == Some(cell) && then == 0 && now == 0;
             let bin = layout.cell(cell).filter(|_| !idle)?;

@@ -98,7 +98,7 @@ fn a_baseline_has_the_rows_and_hours_of_the_whole_panes_of_its_time() {
     let counts: Vec<u64> = baseline
         .series
         .iter()
-        .flat_map(|series| series.counts.clone())
+        .flat_map(|series| series.counts.iter())
         .collect();
     assert_eq!(counts, expected);
     let hours: Vec<(i64, u64)> = baseline

@@ -218,7 +218,7 @@ fn after_eight_days_a_learned_reference_has_the_counts_of_all_of_them() {
     let counts: Vec<u64> = renewed
         .series
         .iter()
-        .flat_map(|series| series.counts.clone())
+        .flat_map(|series| series.counts.iter())
         .collect();
     assert_eq!(counts, expected);
     assert_eq!(renewed.header.rows, all.len() as u64);

@@ -17,6 +17,7 @@ use super::ArtifactError;
 use super::envelope::HEADER_KEY;
 use crate::key::Carrier;
 use crate::layout::{Kind, Layout, SeriesLayout};
+use crate::reference::narrow::Narrow;
 use crate::reference::{HourBlock, Reference, SeriesReference};
 use crate::time::Timestamp;
 
@@ -80,7 +81,7 @@ fn whole(reference: &Reference) -> Line {
     let counts = reference
         .series
         .iter()
-        .flat_map(|series| series.counts.iter().copied());
+        .flat_map(|series| series.counts.iter());
     let numeric = reference.series.iter().zip(reference.layout.series());
     let numeric = numeric.filter(|(_, layout)| layout.kind() == Kind::Numeric);
     let moments = |(s, _): (&SeriesReference, &SeriesLayout)| [s.mean, s.sd, s.min, s.max];
@@ -181,7 +182,7 @@ fn read_whole(line: &Line) -> Result<Parts, ArtifactError> {
     for of in layout.series() {
         let own = take(&mut counts, of.cells())?;
         let mut one = SeriesReference {
-            counts: own.to_vec(),
+            counts: Narrow::new(own),
             ..SeriesReference::default()
         };
         if of.kind() == Kind::Numeric {

@@ -12,6 +12,7 @@ use crate::key::{Carried, Carrier};
 use crate::layout::{Kind, SeriesLayout};
 use crate::reference::exact::ExactSum;
 use crate::reference::moments::{Deviations, Range, fill_means};
+use crate::reference::narrow::Narrow;
 use crate::reference::{BLOCK, BlockCells, HourBlock, SeriesReference, block_cell};
 use crate::time::Timestamp;
 
@@ -166,14 +167,14 @@ impl Counted {
     /// The counts and statistics of the whole.
     pub(super) fn reference(self) -> (SeriesLayout, SeriesReference) {
         let mut series = SeriesReference {
-            counts: self.counts,
+            counts: Narrow::new(&self.counts),
             ..SeriesReference::default()
         };
         if self.layout.kind() == Kind::Numeric {
             series.means = vec![0.0; self.layout.value_cells()];
         }
         if let (Some(range), Some(deviations)) = (self.range, self.deviations) {
-            let counted = || self.sums.iter().zip(&series.counts);
+            let counted = || self.sums.iter().zip(&self.counts);
             let means: Vec<Option<f64>> = counted()
                 .map(|(sum, count)| (*count > 0).then(|| sum.mean(*count) + 0.0))
                 .collect();

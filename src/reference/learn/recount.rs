@@ -56,7 +56,7 @@ fn recount_series(
 ) -> SeriesReference {
     let Bins::Numeric(bins) = layout.bins() else {
         return SeriesReference {
-            counts,
+            counts: counts.into(),
             ..SeriesReference::default()
         };
     };
@@ -72,7 +72,7 @@ fn recount_series(
         .collect();
     let (Some((lowest, _)), Some((highest, _))) = (runs.first(), runs.last()) else {
         return SeriesReference {
-            counts,
+            counts: counts.into(),
             means: vec![0.0; layout.value_cells()],
             ..SeriesReference::default()
         };
@@ -93,7 +93,7 @@ fn recount_series(
         .map(|(mean, count)| (*count > 0).then_some(*mean))
         .collect();
     SeriesReference {
-        counts,
+        counts: counts.into(),
         means: moments::fill_means(layout, &means, range),
         mean,
         sd: moments::sd(&runs, range),

@@ -77,7 +77,7 @@ fn counts(series: &SeriesReference) -> Value {
     let bytes: Vec<u8> = series
         .counts
         .iter()
-        .flat_map(|count| count.to_le_bytes())
+        .flat_map(u64::to_le_bytes)
         .collect();
     few(Digest::of(&bytes))
 }

@@ -7,8 +7,8 @@ use crate::key::Role;
 use crate::layout::{Category, CategoryBins, CategoryHash, Edges, Kind, NumericBins};
 
 fn numeric(name: &str, edges: Vec<f64>) -> SeriesLayout {
-    let bins = u16::try_from(edges.len() + 1).unwrap();
-    let merge: Vec<u16> = (0..bins).collect();
+    let merged = |bin: usize| u8::try_from(bin / 2).unwrap();
+    let merge: Vec<u8> = (0..=edges.len()).map(merged).collect();
     let edges = Edges::new(edges).unwrap();
     let bins = Bins::Numeric(NumericBins::new(edges, merge.clone(), merge).unwrap());
     SeriesLayout::new(name, Role::Feature, Kind::Numeric, bins).unwrap()

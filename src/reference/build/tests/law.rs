@@ -79,7 +79,7 @@ fn check(reference: &Reference, rows: &[Row]) {
         assert_eq!(layout.bins(), &Bins::Numeric(expected), "{name}");
         counts.push(values.iter().filter(|x| x.is_none()).count() as u64);
         counts.push(values.iter().flatten().filter(|x| !x.is_finite()).count() as u64);
-        assert_eq!(series.counts, counts, "{name}");
+        assert_eq!(series.counts.to_vec(), counts, "{name}");
         for (mean, bin) in series.means.iter().zip(bins) {
             assert!(bin.is_empty() || *mean == crate::reference::moments::mean(&bin));
         }
@@ -96,10 +96,10 @@ fn check(reference: &Reference, rows: &[Row]) {
     if rows.iter().any(|row| row.vip.is_some()) {
         assert_eq!(layout.kind(), Kind::Boolean);
         for (vip, cell) in [(true, Value::Bool(true)), (false, Value::Bool(false))] {
-            assert_eq!(series.counts[layout.cell_of(cell)], rows_of(Some(vip)));
+            assert_eq!(series.counts.get(layout.cell_of(cell)), rows_of(Some(vip)));
         }
     }
-    assert_eq!(series.counts[layout.missing_cell()], rows_of(None));
+    assert_eq!(series.counts.get(layout.missing_cell()), rows_of(None));
     let (layout, series) = reference.find("country").unwrap();
     for row in rows {
         let value = row.country.as_deref().map_or(Value::Missing, Value::Text);
@@ -107,7 +107,7 @@ fn check(reference: &Reference, rows: &[Row]) {
             .iter()
             .filter(|other| other.country == row.country)
             .count() as u64;
-        assert_eq!(series.counts[layout.cell_of(value)], same);
+        assert_eq!(series.counts.get(layout.cell_of(value)), same);
     }
     check_hours(reference, rows);
 }
