@@ -130,14 +130,15 @@ fn fold(config: &Config, clock: Clock) -> Result<Fold, ExportError> {
         Home::Embedded { .. } => String::new(),
     };
     let log = config.state.home.log(&cluster);
-    let mut snapshots = snapshot::open(&config.state, &config.kafka, log.clone())?;
+    let spill = Spill::default();
+    let mut snapshots = snapshot::open((&config.state, &config.kafka), log.clone(), &spill)?;
     let journal = Journal::default();
     let engine = resume(
         config,
         &log,
         &mut reader,
         &mut snapshots,
-        (&journal, &Spill::default()),
+        (&journal, &spill),
     )?;
     let (mut fold, mut effects) = (engine.fold().clone(), Vec::new());
     let mut idle = 0;

@@ -49,14 +49,27 @@ impl Default for Form {
 /// How counts stand in snapshots.
 #[derive(Serialize, Deserialize)]
 enum Stored {
-    Plain(Sparse),
+    Plain(Plain),
     Packed(Bytes),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Plain {
+    Sparse(Sparse),
+    /// How first versions wrote hours.
+    All(Vec<u64>),
 }
 
 impl From<Stored> for Form {
     fn from(stored: Stored) -> Self {
         match stored {
-            Stored::Plain(sparse) => sparse.settled(),
+            Stored::Plain(Plain::Sparse(sparse)) => sparse.settled(),
+            Stored::Plain(Plain::All(counts)) => {
+                let filled = (0..).zip(counts).filter(|(_, count)| *count > 0);
+                let (cells, counts) = filled.unzip();
+                Sparse { cells, counts }.settled()
+            }
             Stored::Packed(bytes) => Self::Packed(bytes),
         }
     }
@@ -65,9 +78,9 @@ impl From<Stored> for Form {
 impl From<Form> for Stored {
     fn from(form: Form) -> Self {
         match form {
-            Form::Sparse(sparse) => Self::Plain(sparse),
-            Form::Two(dense) => Self::Plain(dense.to_sparse()),
-            Form::Four(dense) => Self::Plain(dense.to_sparse()),
+            Form::Sparse(sparse) => Self::Plain(Plain::Sparse(sparse)),
+            Form::Two(dense) => Self::Plain(Plain::Sparse(dense.to_sparse())),
+            Form::Four(dense) => Self::Plain(Plain::Sparse(dense.to_sparse())),
             Form::Packed(bytes) => Self::Packed(bytes),
         }
     }

@@ -21,19 +21,18 @@
 //!
 //! The hours of the last few are plain counts. Older ones are packed, at less than a byte a cell;
 //! late rows unpack theirs for a moment. They stand in days behind an [`Arc`] each, so that a
-//! reader's copy costs a pointer a day and the fold copies only the day that it changes, and of
-//! that no counts but those of the hour that it adds to.
+//! reader's copy costs a pointer a day and the fold copies only the day that it changes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::packed;
+use super::cells::Cells;
 use crate::delta::PaneDelta;
 use crate::layout::Layout;
 use crate::reference::{BLOCK, BlockCells, HourBlock, block_cell};
-use crate::spill::{Bytes, Spill};
+use crate::spill::Spill;
 use crate::time::{Length, Timestamp};
 
 mod day;
@@ -93,19 +92,8 @@ pub struct Hours {
 pub(super) struct Hour {
     rows: u64,
     carried: [u64; 4],
-    counts: Counts,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-enum Counts {
-    Plain(Arc<Vec<u64>>),
-    Packed(Bytes),
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        Self::Packed(Bytes::default())
-    }
+    /// By cell of the blocks.
+    counts: Cells,
 }
 
 impl Hours {
@@ -126,7 +114,7 @@ impl Hours {
     /// Takes the days that were kept once, of the same layout.
     pub(super) fn restore(&mut self, days: BTreeMap<Timestamp, Arc<Day>>) {
         let hours = days.values().flat_map(|day| day.iter());
-        let plain = hours.filter(|(_, hour)| matches!(hour.counts, Counts::Plain(_)));
+        let plain = hours.filter(|(_, hour)| !hour.counts.is_packed());
         self.unpacked = plain.map(|(start, _)| *start).collect();
         let hours = days.values().flat_map(|day| day.iter());
         self.bytes = hours.map(|(_, hour)| hour.bytes()).sum();
@@ -165,14 +153,9 @@ impl Hours {
     ) {
         let mut cells = vec![0; self.cells().map_or(0, BlockCells::cells)];
         for (start, hour) in self.between(from, to) {
-            match &hour.counts {
-                Counts::Plain(counts) => each(start, counts.as_slice()),
-                Counts::Packed(bytes) => {
-                    cells.fill(0);
-                    packed::add_to(&bytes.read(), &mut cells);
-                    each(start, &cells);
-                }
-            }
+            cells.fill(0);
+            hour.counts.add_to(&mut cells);
+            each(start, &cells);
         }
     }
 
@@ -210,7 +193,7 @@ impl Hours {
         for (sum, count) in hour.carried.iter_mut().zip(&pane.carried) {
             *sum += count;
         }
-        merge(layout, cells, hour.unpack(cells.cells()), &pane.cells);
+        hour.counts.add(&merged(layout, cells, &pane.cells));
         self.bytes += hour.bytes();
         self.unpacked.insert(start);
     }
@@ -241,7 +224,7 @@ impl Hours {
             let day = self.days.get_mut(&start.floor(DAY));
             if let Some(hour) = day.and_then(|day| Arc::make_mut(day).get_mut(start)) {
                 self.bytes -= hour.bytes();
-                hour.pack(spill, kept);
+                hour.counts.pack(spill, kept);
                 self.bytes += hour.bytes();
             }
         }
@@ -265,75 +248,42 @@ impl Hours {
 impl Hour {
     /// Moves what is packed there.
     pub(super) fn spill(&mut self, spill: &Spill, kept: Length) {
-        if let Counts::Packed(bytes) = &mut self.counts {
-            bytes.spill(spill, kept);
-        }
-    }
-
-    /// Its counts, to be added to.
-    fn unpack(&mut self, cells: usize) -> &mut [u64] {
-        if let Counts::Packed(bytes) = &self.counts {
-            let mut counts = vec![0; cells];
-            packed::add_to(&bytes.read(), &mut counts);
-            self.counts = Counts::Plain(Arc::new(counts));
-        }
-        match &mut self.counts {
-            Counts::Plain(counts) => Arc::make_mut(counts).as_mut_slice(),
-            Counts::Packed(_) => &mut [],
-        }
+        self.counts.spill(spill, kept);
     }
 
     fn bytes(&self) -> usize {
-        let counts = match &self.counts {
-            Counts::Plain(counts) => counts.len() * size_of::<u64>(),
-            Counts::Packed(bytes) => bytes.len(),
-        };
-        size_of::<Self>() + counts
-    }
-
-    fn pack(&mut self, spill: &Spill, kept: Length) {
-        if let Counts::Plain(counts) = &self.counts {
-            let filled = (0..)
-                .zip(counts.iter().copied())
-                .filter(|(_, count)| *count > 0);
-            self.counts = Counts::Packed(spill.put(kept, packed::pack(filled)));
-        }
+        size_of::<Self>() + self.counts.bytes()
     }
 
     fn block(&self, start: Timestamp) -> HourBlock {
-        let cells = match &self.counts {
-            Counts::Plain(counts) => (0..)
-                .zip(counts.iter().copied())
-                .filter(|(_, count)| *count > 0)
-                .collect(),
-            Counts::Packed(bytes) => packed::unpack(bytes.read()).collect(),
-        };
         HourBlock {
             start,
             rows: self.rows,
             carried: self.carried,
-            cells,
+            cells: self.counts.iter().collect(),
         }
     }
 }
 
-/// Adds counts by cell of the layout, ascending, to counts by cell of its blocks.
-fn merge(layout: &Layout, blocks: &BlockCells, counts: &mut [u64], cells: &[(u32, u64)]) {
+/// Counts by cell of the layout, ascending, as counts by cell of its blocks, ascending.
+fn merged(layout: &Layout, blocks: &BlockCells, cells: &[(u32, u64)]) -> Vec<(u32, u64)> {
+    let mut merged: Vec<(u32, u64)> = Vec::new();
     let mut cells = cells.iter().peekable();
     for (at, series) in layout.series().iter().enumerate() {
         let (first, end) = (layout.offset(at), layout.offset(at + 1));
-        let own = counts.get_mut(blocks.offset(at)..blocks.offset(at + 1));
-        let own = own.unwrap_or_default();
         while let Some((cell, count)) = cells.next_if(|(cell, _)| (*cell as usize) < end) {
             let place = block_cell(series, (*cell as usize).saturating_sub(first));
-            if let Some(sum) = own.get_mut(place) {
-                *sum += count;
+            let place = u32::try_from(blocks.offset(at) + place).unwrap_or(u32::MAX);
+            match merged.last_mut() {
+                Some((last, sum)) if *last == place => *sum += count,
+                _ => merged.push((place, *count)),
             }
         }
         if cells.peek().is_none() {
-            return;
+            break;
         }
     }
+    merged
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use crate::config::{Home as Place, Kafka, State};
 use crate::image::{Album, BlockId, ImageError, Put, Reader, Writer};
 use crate::key::Shard;
 use crate::layout::Digest;
+use crate::spill::Spill;
 use crate::statelog::kafka::{KafkaLogError, topics};
 use crate::time::{Length, Timestamp};
 
@@ -132,9 +133,13 @@ enum Home {
     Kafka(Box<kafka::Home>),
 }
 
-/// Opens the snapshots that this shard has of the state log that is known as `log`. Blocks on disk
-/// or network.
-pub fn open(state: &State, kafka: &Kafka, log: String) -> Result<Snapshots, SnapshotError> {
+/// Opens the snapshots that this shard has of the state log that is known as `log`. What has to be
+/// at hand while one is read is put in `spill`. Blocks on disk or network.
+pub fn open(
+    (state, kafka): (&State, &Kafka),
+    log: String,
+    spill: &Spill,
+) -> Result<Snapshots, SnapshotError> {
     let (home, manifests) = match &state.home {
         Place::Embedded { dir } => {
             let (home, manifests) = file::Home::open(dir)?;
@@ -142,7 +147,7 @@ pub fn open(state: &State, kafka: &Kafka, log: String) -> Result<Snapshots, Snap
         }
         Place::Kafka { snapshot_topic, .. } => {
             let topic = state.shard.topic(snapshot_topic);
-            let (home, manifests) = kafka::Home::open(kafka, &topic)?;
+            let (home, manifests) = kafka::Home::open(kafka, &topic, spill)?;
             (Home::Kafka(Box::new(home)), manifests)
         }
     };

@@ -74,11 +74,7 @@ fn layout(series: &SeriesLayout) -> Value {
 
 /// A few digits that differ where the counts do.
 fn counts(series: &SeriesReference) -> Value {
-    let bytes: Vec<u8> = series
-        .counts
-        .iter()
-        .flat_map(u64::to_le_bytes)
-        .collect();
+    let bytes: Vec<u8> = series.counts.iter().flat_map(u64::to_le_bytes).collect();
     few(Digest::of(&bytes))
 }
 

@@ -5,7 +5,8 @@
 //!      m 8 bytes    a manifest by position     no value: it is old
 //! ```
 //!
-//! All of it is read at a start. Afterwards only names are remembered, with the time of the record,
+//! All of it is read at a start, garbage included, and is in files meanwhile where there are such.
+//! Afterwards only names are remembered, with the time of the record,
 //! since what is young may be part of a snapshot that another instance is writing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use rdkafka::message::Message;
 use super::SnapshotError;
 use crate::config;
 use crate::image::{BlockId, ImageError, Put};
+use crate::spill::{Bytes, Spill};
 use crate::statelog::kafka::{Appender, Came, KafkaLogError, Tail, Wanted, open_topic};
 use crate::statelog::{AppendError, Failed};
 use crate::time::{Length, Timestamp};
@@ -42,6 +44,9 @@ const SNAPSHOTS: Wanted = Wanted {
 /// How long the brokers may be silent while the topic is read to its end.
 const SILENCE_MAX: Duration = Duration::from_mins(1);
 
+/// About how long what is read at a start stays at hand.
+const READ_FOR: Length = Length::MINUTE;
+
 /// How long a block that is not needed is left alone.
 const YOUNG: Length = Length::HOUR;
 
@@ -58,8 +63,9 @@ pub(super) struct Home {
     topic: String,
     /// The blocks there are, and when each was written.
     blocks: BTreeMap<BlockId, Timestamp>,
-    /// The bytes of blocks, until they were read.
-    bytes: BTreeMap<BlockId, Vec<u8>>,
+    /// The bytes of blocks, until they were read: all that the topic has, in `spill`.
+    bytes: BTreeMap<BlockId, Bytes>,
+    spill: Spill,
     is_settled: bool,
 }
 
@@ -69,6 +75,7 @@ impl Home {
     pub(super) fn open(
         kafka: &config::Kafka,
         topic: &str,
+        spill: &Spill,
     ) -> Result<(Self, Vec<Vec<u8>>), KafkaLogError> {
         const POLL: Duration = Duration::from_secs(1);
         let (appender, tail) = open_topic(kafka, topic, &SNAPSHOTS)?;
@@ -78,6 +85,7 @@ impl Home {
             topic: topic.to_owned(),
             blocks: BTreeMap::new(),
             bytes: BTreeMap::new(),
+            spill: spill.clone(),
             is_settled: false,
         };
         let mut manifests = BTreeMap::new();
@@ -99,7 +107,7 @@ impl Home {
     }
 
     pub(super) fn get(&self, id: BlockId) -> Option<Vec<u8>> {
-        self.bytes.get(&id).cloned()
+        Some(self.bytes.get(&id)?.read().into_owned())
     }
 
     /// Lets the bytes of blocks go; the names of those that are there.
@@ -201,7 +209,8 @@ impl Home {
                 if let Some(bytes) = message.payload() {
                     self.blocks.insert(id, at);
                     if !self.is_settled {
-                        self.bytes.insert(id, bytes.to_vec());
+                        self.bytes
+                            .insert(id, self.spill.put(READ_FOR, bytes.into()));
                     }
                 } else {
                     self.blocks.remove(&id);
