@@ -166,6 +166,7 @@ impl Layout {
         if series.len() > SERIES_MAX {
             return Err(LayoutError::TooManySeries(series.len()));
         }
+        series.shrink_to_fit();
         series.sort_by(|a, b| a.name().cmp(b.name()));
         let mut pairs = series.iter().zip(series.iter().skip(1));
         if let Some((twice, _)) = pairs.find(|(a, b)| a.name() == b.name()) {

@@ -179,7 +179,8 @@ pub fn score_window(model: &ModelState, window: &Window) -> Vec<Scored> {
     let Some(shape) = &model.shape else {
         return Vec::new();
     };
-    let mut all = Vec::new();
+    let references = model.references.iter().count();
+    let mut all = Vec::with_capacity(shape.series().len() * references);
     for (series, layout) in shape.series().iter().enumerate() {
         let cells = window.cells_of(shape, series);
         let tallied = tallied(layout, &cells);

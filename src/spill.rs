@@ -91,10 +91,12 @@ impl Spill {
 
     /// Puts bytes that will be kept for about so long.
     pub(crate) fn put(&self, kept: Length, bytes: Box<[u8]>) -> Bytes {
-        let Some(files) = self.0.as_ref().filter(|_| bytes.len() >= SPILLED_MIN) else {
+        let length = u32::try_from(bytes.len()).ok();
+        let length = length.filter(|_| bytes.len() >= SPILLED_MIN);
+        let (Some(files), Some(length)) = (&self.0, length) else {
             return Bytes::from(bytes);
         };
-        let put = files.put(kept, &bytes);
+        let put = files.put(kept, &bytes, length);
         let was_failing = files.is_failing.swap(put.is_err(), Ordering::Relaxed);
         put.unwrap_or_else(|error| {
             if !was_failing {
@@ -107,7 +109,7 @@ impl Spill {
 }
 
 impl Files {
-    fn put(&self, kept: Length, bytes: &[u8]) -> io::Result<Bytes> {
+    fn put(&self, kept: Length, bytes: &[u8], length: u32) -> io::Result<Bytes> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let enough = FILE_MIN.max(self.bytes.load(Ordering::Relaxed) / SHARE);
         let open_one = open.get(&kept).filter(|file| file.length() < enough);
@@ -122,10 +124,10 @@ impl Files {
             open.insert(kept, Arc::clone(&file));
             file
         };
-        let (at, length) = (file.length(), bytes.len());
+        let at = file.length();
         file.file.write_all_at(bytes, at)?;
         for length_of in [&file.length, &self.bytes] {
-            length_of.fetch_add(length as u64, Ordering::Relaxed);
+            length_of.fetch_add(length.into(), Ordering::Relaxed);
         }
         Ok(Bytes(Place::File { file, at, length }))
     }
@@ -147,7 +149,7 @@ enum Place {
     File {
         file: Arc<Spilled>,
         at: u64,
-        length: usize,
+        length: u32,
     },
 }
 
@@ -161,7 +163,7 @@ impl Bytes {
         match &self.0 {
             Place::Memory(bytes) => Cow::Borrowed(bytes),
             Place::File { file, at, length } => {
-                let mut bytes = vec![0; *length];
+                let mut bytes = vec![0; *length as usize];
                 #[expect(clippy::panic, reason = "there is no second copy to go on with")]
                 if let Err(error) = file.file.read_exact_at(&mut bytes, *at) {
                     panic!("a file in state.spill_dir does not give back what it took: {error}");
@@ -175,7 +177,7 @@ impl Bytes {
     pub(crate) fn len(&self) -> usize {
         match &self.0 {
             Place::Memory(bytes) => bytes.len(),
-            Place::File { length, .. } => *length,
+            Place::File { length, .. } => *length as usize,
         }
     }
 

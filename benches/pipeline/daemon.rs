@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use crate::figure::{Figure, cpu, peak};
+use crate::figure::{Figure, cpu, peak, resident};
 use crate::kafka::Kafka;
 use crate::{Case, Outcome};
 
@@ -107,9 +107,11 @@ impl Daemon {
         cpu(&self.process.id().to_string())
     }
 
-    /// The largest resident memory so far, in KiB.
-    pub fn peak(&self) -> Outcome<u64> {
-        peak(&self.process.id().to_string())
+    /// The largest resident memory so far, and that of now; Prometheus was here before.
+    pub fn megabytes(&self) -> Outcome<(u64, u64)> {
+        self.get("/metrics")?;
+        let process = self.process.id().to_string();
+        Ok((peak(&process)? / 1_024, resident(&process)? / 1_024))
     }
 
     /// Rows counted so far, from `/api/v1/status`.
@@ -160,6 +162,6 @@ pub fn serve(
         events,
         wall,
         cpu: daemon.cpu()?,
-        peak_kib: daemon.peak()?,
+        peak_kib: peak(&daemon.process.id().to_string())?,
     })
 }

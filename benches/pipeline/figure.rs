@@ -39,10 +39,17 @@ pub fn cpu(pid: &str) -> Outcome<f64> {
 
 /// The largest resident memory of a process so far, in KiB.
 pub fn peak(pid: &str) -> Outcome<u64> {
+    status(pid, "VmHWM:")
+}
+
+/// The resident memory of a process, in KiB.
+pub fn resident(pid: &str) -> Outcome<u64> {
+    status(pid, "VmRSS:")
+}
+
+fn status(pid: &str, what: &'static str) -> Outcome<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .ok_or("VmHWM")?;
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix(what)).ok_or(what)?;
     Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
 }

@@ -4,6 +4,7 @@
 //! ```text
 //! cargo bench --bench pipeline -- [--events 4000000] [--rounds 3] [--only "20 features"]
 //! cargo bench --bench pipeline -- --state      # instead: live, at some rates; see `state`
+//! cargo bench --bench pipeline -- --cold [--models 1000]   # or: starts without anything local
 //! ```
 //!
 //! CPU is of the whole client process, from `/proc`, and that of driftd includes its state log and
@@ -167,7 +168,8 @@ fn main() -> Outcome<()> {
         return state::measure(&kafka);
     }
     if std::env::args().any(|arg| arg == "--cold") {
-        return state::cold(&kafka);
+        let models = argument("--models", "1000").parse()?;
+        return state::cold(&kafka, models);
     }
     println!(
         "| topic | bytes | consumer us | parse us | driftd us | ratio | consumer events/s | \

@@ -64,53 +64,61 @@ pub fn measure(kafka: &Kafka) -> Outcome<()> {
     Ok(())
 }
 
-/// A thousand models of 50 series: features, prediction and latency. A day for each round.
-const MANY: Case = Case {
-    shape: Shape {
-        features: 48,
-        models: 1_000,
-        ..SHAPE
-    },
-    span: 24 * HOUR,
-    ..CASE
+/// Models of 50 series: features, prediction and latency. A day for each round.
+const MANY: Shape = Shape {
+    features: 48,
+    ..SHAPE
 };
 
-/// Events a day: 25 an hour of each model.
-const DAILY: u64 = 600_000;
+/// Events a day of each model.
+const DAILY: u64 = 24 * 25;
 
 const DAYS: u64 = 3;
 
-/// Prints after each day how long a start takes that has nothing but what is in Kafka.
-pub fn cold(kafka: &Kafka) -> Outcome<()> {
+/// Prints after each day what driftd takes that has read it, how long a start takes that has
+/// nothing but what is in Kafka, and what that takes.
+pub fn cold(kafka: &Kafka, models: u64) -> Outcome<()> {
     println!(
-        "| events | series | state log MB | snapshots MB | a cold start s | peak MB |\n\
-         |---|---|---|---|---|---|"
+        "| events | series | MB: peak, after | state log MB | snapshots MB | a cold start s | \
+         MB: peak, after |\n|---|---|---|---|---|---|---|"
     );
-    let references = events::references(MANY.shape)?;
+    let many = Case {
+        shape: Shape { models, ..MANY },
+        span: 24 * HOUR,
+        ..CASE
+    };
+    let (day_of_all, series) = (DAILY * models, models * (MANY.features as u64 + 2));
+    let references = events::references(many.shape)?;
     let state = "topic = \"log-cold.state\"\nsnapshot_interval = \"15s\"\nspill_dir = \"{dir}\"";
     kafka.create("cold")?;
     let start = || Daemon::start(kafka, "cold", (2, references.path()), state);
     let mut daemon = start()?;
-    daemon.wait_for_references(MANY.shape.models)?;
+    daemon.wait_for_references(models)?;
     for day in 0..DAYS {
-        kafka.add("cold", DAILY, &MANY, day * MANY.span)?;
-        let rows = (day + 1) * DAILY;
+        kafka.add("cold", day_of_all, &many, day * many.span)?;
+        let rows = (day + 1) * day_of_all;
         daemon.wait(rows)?;
         // a snapshot of all that, and what is trimmed by the one after it
         std::thread::sleep(Duration::from_secs(45));
+        let read = daemon.megabytes()?;
         drop(daemon);
         let log = size(kafka.dir(), "log-cold.state-")?;
         let snapshots = size(kafka.dir(), "log-cold.snapshot-")?;
         let begun = Instant::now();
         daemon = start()?;
         daemon.wait(rows)?;
+        let took = begun.elapsed();
+        std::thread::sleep(Duration::from_secs(15));
+        let started = daemon.megabytes()?;
         println!(
-            "| {rows} | {} | {} | {} | {:.1} | {} |",
-            MANY.shape.models * (MANY.shape.features as u64 + 2),
+            "| {rows} | {series} | {}, {} | {} | {} | {:.1} | {}, {} |",
+            read.0,
+            read.1,
             log / 1_000_000,
             snapshots / 1_000_000,
-            begun.elapsed().as_secs_f64(),
-            daemon.peak()? / 1_024,
+            took.as_secs_f64(),
+            started.0,
+            started.1,
         );
     }
     Ok(())

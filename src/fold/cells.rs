@@ -34,11 +34,16 @@ impl Eq for Cells {}
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(from = "Stored", into = "Stored")]
 enum Form {
-    Sparse(Sparse),
-    Two(Dense<u16>),
-    Four(Dense<u32>),
+    Sparse(Box<Sparse>),
+    Two(Box<Dense<u16>>),
+    Four(Box<Dense<u32>>),
     Packed(Bytes),
 }
+
+const _: () = assert!(
+    size_of::<Cells>() <= 24,
+    "most of them are packed, and there are many"
+);
 
 impl Default for Form {
     fn default() -> Self {
@@ -78,7 +83,7 @@ impl From<Stored> for Form {
 impl From<Form> for Stored {
     fn from(form: Form) -> Self {
         match form {
-            Form::Sparse(sparse) => Self::Plain(Plain::Sparse(sparse)),
+            Form::Sparse(sparse) => Self::Plain(Plain::Sparse(*sparse)),
             Form::Two(dense) => Self::Plain(Plain::Sparse(dense.to_sparse())),
             Form::Four(dense) => Self::Plain(Plain::Sparse(dense.to_sparse())),
             Form::Packed(bytes) => Self::Packed(bytes),
@@ -157,11 +162,12 @@ impl Cells {
     /// The bytes that they take beyond the value itself: the same on all replicas.
     pub(super) fn bytes(&self) -> usize {
         match &self.0 {
-            Form::Sparse(Sparse { cells, counts }) => {
-                cells.len() * size_of::<u32>() + counts.len() * size_of::<u64>()
+            Form::Sparse(sparse) => {
+                let Sparse { cells, counts } = &**sparse;
+                size_of::<Sparse>() + size_of_val(&**cells) + size_of_val(&**counts)
             }
-            Form::Two(dense) => size_of_val(&*dense.counts),
-            Form::Four(dense) => size_of_val(&*dense.counts),
+            Form::Two(dense) => size_of_val(&**dense) + size_of_val(&*dense.counts),
+            Form::Four(dense) => size_of_val(&**dense) + size_of_val(&*dense.counts),
             Form::Packed(bytes) => bytes.len(),
         }
     }
@@ -237,7 +243,7 @@ impl<T: Copy + Default + PartialEq + Into<u64> + TryFrom<u64>> Dense<T> {
     }
 
     /// With ascending pairs added; what they come to where this form has no room for that.
-    fn with(mut self, more: &[(u32, u64)]) -> Result<Self, Sparse> {
+    fn with(mut self: Box<Self>, more: &[(u32, u64)]) -> Result<Box<Self>, Sparse> {
         if !self.has_room(more) {
             let mut sparse = self.to_sparse();
             sparse.add(more);
@@ -301,9 +307,9 @@ impl Sparse {
 
     fn settled(self) -> Form {
         Dense::of(&self)
-            .map(Form::Two)
-            .or_else(|| Dense::of(&self).map(Form::Four))
-            .unwrap_or(Form::Sparse(self))
+            .map(|dense| Form::Two(Box::new(dense)))
+            .or_else(|| Dense::of(&self).map(|dense| Form::Four(Box::new(dense))))
+            .unwrap_or_else(|| Form::Sparse(Box::new(self)))
     }
 
     fn with(mut self, more: &[(u32, u64)]) -> Form {
@@ -392,7 +398,7 @@ mod tests {
         assert_eq!(form(&of(&[&few])), "sparse");
         let not_so_large = [(5, u64::from(u16::MAX))];
         assert_eq!(form(&of(&[&many])), "two");
-        assert_eq!(of(&[&many]).bytes(), 599 * 2);
+        assert_eq!(of(&[&many]).bytes(), size_of::<Dense<u16>>() + 599 * 2);
         for (adds, expected) in [
             ([&many[..], &few], "two"),
             ([&many[..100], &few], "sparse"),

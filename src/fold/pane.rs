@@ -152,6 +152,7 @@ impl Pane {
     fn under_mut(&mut self, layout: LayoutId) -> &mut Counts {
         let at = self.under.partition_point(|(id, _)| *id < layout);
         if self.under.get(at).is_none_or(|(id, _)| *id != layout) {
+            self.under.reserve_exact(1);
             self.under.insert(at, (layout, Counts::default()));
         }
         #[expect(clippy::indexing_slicing, reason = "found or inserted just above")]
