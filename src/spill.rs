@@ -278,6 +278,19 @@ mod tests {
     }
 
     #[test]
+    #[should_panic(expected = "does not give back what it took: failed to fill whole buffer")]
+    fn a_file_that_lost_what_it_took_ends_whoever_reads_it() {
+        let dir = TempDir::new().unwrap();
+        let spill = Spill::to(dir.path()).unwrap();
+        let put = [1, 2].map(|seed| spill.put(Length::HOUR, bytes(seed)));
+        if let Place::File { file, .. } = &put[0].0 {
+            file.file.set_len(15_000).unwrap();
+        }
+        assert_eq!(&*put[0].read(), &*bytes(1));
+        put[1].read();
+    }
+
+    #[test]
     fn few_bytes_stay_in_memory_and_so_do_those_that_a_directory_does_not_take() {
         let dir = TempDir::new().unwrap();
         let spill = Spill::to(&dir.path().join("gone")).unwrap();
