@@ -11,6 +11,8 @@ use crate::{Outcome, quiet};
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
     pub features: usize,
+    /// How many categories each tenth feature has; those beyond a hundred take 8 bytes each.
+    pub tails: u64,
     /// Bytes of a field that nothing is read of.
     pub ballast: usize,
     /// Models whose events come in turns.
@@ -64,7 +66,7 @@ pub fn event(line: &mut String, shape: Shape, (count, at): (u64, u64), random: &
             7 => add(format_args!("\"{}\"", DESTS[pick(8) as usize])),
             8 if pick(5) == 0 => add(format_args!("null")),
             8 => add(format_args!("{}.{}", 990 + pick(50), pick(10))),
-            _ => add(format_args!("\"N{}\"", 10_000 + pick(4_000))),
+            _ => add(format_args!("\"N{}\"", 10_000 + pick(shape.tails))),
         }
     }
     let mut pick = |bound| random.below(bound);

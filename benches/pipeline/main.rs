@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --bench pipeline -- [--events 4000000] [--rounds 3] [--only "20 features"]
 //! cargo bench --bench pipeline -- --state      # instead: live, at some rates; see `state`
-//! cargo bench --bench pipeline -- --cold [--models 1000]   # or: starts without anything local
+//! cargo bench --bench pipeline -- --cold [--models 1000] [--tails 90]   # or: see there too
 //! ```
 //!
 //! CPU is of the whole client process, from `/proc`, and that of driftd includes its state log and
@@ -63,6 +63,7 @@ const LIVE: u64 = 8;
 
 const SHAPE: Shape = Shape {
     features: 20,
+    tails: 4_000,
     ballast: 0,
     models: 1,
     late: 0,
@@ -169,7 +170,8 @@ fn main() -> Outcome<()> {
     }
     if std::env::args().any(|arg| arg == "--cold") {
         let models = argument("--models", "1000").parse()?;
-        return state::cold(&kafka, models);
+        let tails = argument("--tails", "90").parse()?;
+        return state::cold(&kafka, models, tails);
     }
     println!(
         "| topic | bytes | consumer us | parse us | driftd us | ratio | consumer events/s | \

@@ -64,11 +64,8 @@ pub fn measure(kafka: &Kafka) -> Outcome<()> {
     Ok(())
 }
 
-/// Models of 50 series: features, prediction and latency. A day for each round.
-const MANY: Shape = Shape {
-    features: 48,
-    ..SHAPE
-};
+/// Of many models: with prediction and latency 50 series.
+const FEATURES: usize = 48;
 
 /// Events a day of each model.
 const DAILY: u64 = 24 * 25;
@@ -77,17 +74,22 @@ const DAYS: u64 = 3;
 
 /// Prints after each day what driftd takes that has read it, how long a start takes that has
 /// nothing but what is in Kafka, and what that takes.
-pub fn cold(kafka: &Kafka, models: u64) -> Outcome<()> {
+pub fn cold(kafka: &Kafka, models: u64, tails: u64) -> Outcome<()> {
     println!(
         "| events | series | MB: peak, after | state log MB | snapshots MB | a cold start s | \
          MB: peak, after |\n|---|---|---|---|---|---|---|"
     );
     let many = Case {
-        shape: Shape { models, ..MANY },
+        shape: Shape {
+            features: FEATURES,
+            models,
+            tails,
+            ..SHAPE
+        },
         span: 24 * HOUR,
         ..CASE
     };
-    let (day_of_all, series) = (DAILY * models, models * (MANY.features as u64 + 2));
+    let (day_of_all, series) = (DAILY * models, models * (FEATURES as u64 + 2));
     let references = events::references(many.shape)?;
     let state = "topic = \"log-cold.state\"\nsnapshot_interval = \"15s\"\nspill_dir = \"{dir}\"";
     kafka.create("cold")?;
