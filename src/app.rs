@@ -339,7 +339,7 @@ async fn resume(
     let log = config.state.home.log(cluster);
     let resume = move || {
         // after the state log was opened: snapshots know of all that was trimmed before
-        let mut snapshots = snapshot::open((&config.state, &config.kafka), log.clone(), &spill)?;
+        let mut snapshots = snapshot::open(&config.state, &config.kafka, log.clone(), &spill)?;
         let engine = resume::resume(
             &config,
             &log,

@@ -106,6 +106,19 @@ impl Spill {
             Bytes::from(bytes)
         })
     }
+
+    /// Files of their own in the same directory, which are gone with this and all that is in them.
+    pub(crate) fn apart(&self) -> Self {
+        let apart = |files: &Arc<Files>| {
+            Arc::new(Files {
+                dir: files.dir.clone(),
+                open: Mutex::default(),
+                bytes: Arc::clone(&files.bytes),
+                is_failing: AtomicBool::new(false),
+            })
+        };
+        Self(self.0.as_ref().map(apart))
+    }
 }
 
 impl Files {
@@ -275,6 +288,12 @@ mod tests {
         assert_eq!(&*kept[0].read(), &*bytes(150));
         drop(kept);
         assert!(spill.bytes() < 1 << 20, "the last file is still open");
+        let open = spill.bytes();
+        let apart = spill.apart();
+        let put = apart.put(Length::HOUR, bytes(3));
+        assert_eq!(spill.bytes(), open + 10_000);
+        drop((apart, put));
+        assert_eq!(spill.bytes(), open);
     }
 
     #[test]

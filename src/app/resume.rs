@@ -137,7 +137,7 @@ fn of_others(
             shard: of,
             ..config.state.clone()
         };
-        let snapshots = match snapshot::open((&state, &config.kafka), log.to_owned(), spill) {
+        let snapshots = match snapshot::open(&state, &config.kafka, log.to_owned(), spill) {
             Ok(snapshots) => snapshots,
             Err(error) => {
                 let cause = error_chain(&error);

@@ -131,7 +131,7 @@ fn fold(config: &Config, clock: Clock) -> Result<Fold, ExportError> {
     };
     let log = config.state.home.log(&cluster);
     let spill = Spill::default();
-    let mut snapshots = snapshot::open((&config.state, &config.kafka), log.clone(), &spill)?;
+    let mut snapshots = snapshot::open(&config.state, &config.kafka, log.clone(), &spill)?;
     let journal = Journal::default();
     let engine = resume(
         config,

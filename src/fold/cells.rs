@@ -1,10 +1,10 @@
 //! Counts by cell of a layout: plain while they grow, packed once they hardly do.
 //!
 //! ```text
-//! sparse   12 bytes for each cell with a count
-//! dense    2 bytes for each cell up to the last one with a count, or 4 where a count needs them
-//!          where that is less
-//! packed   see `packed`
+//! sparse      12 bytes for each cell with a count
+//! two, four   so many bytes for each cell up to the last one with a count, where that is less and
+//!             no count is too large
+//! packed      see `packed`
 //! ```
 //!
 //! Which of the plain forms it is follows from the counts alone, whatever order they came in: all

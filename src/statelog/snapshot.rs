@@ -38,8 +38,14 @@ pub use self::file::FileError;
 /// Snapshots kept.
 const KEPT: usize = 2;
 
-/// The form of manifests that this driftd writes, and the newest that it reads.
-const FORMAT: u32 = 1;
+/// The form of snapshots that this driftd writes, and the newest that it reads: one that an older
+/// driftd finds is refused by it, and not taken for damaged.
+///
+/// ```text
+/// 1   all that is under watch in one block, with whole layouts; hours by all of their cells
+/// 2   a block for each model version under watch, with the digests of layouts; hours as panes
+/// ```
+const FORMAT: u32 = 2;
 
 /// What a snapshot is of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +142,8 @@ enum Home {
 /// Opens the snapshots that this shard has of the state log that is known as `log`. What has to be
 /// at hand while one is read is put in `spill`. Blocks on disk or network.
 pub fn open(
-    (state, kafka): (&State, &Kafka),
+    state: &State,
+    kafka: &Kafka,
     log: String,
     spill: &Spill,
 ) -> Result<Snapshots, SnapshotError> {

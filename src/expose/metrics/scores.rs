@@ -1,6 +1,6 @@
 //! The scores of the last closed windows: most of the page, and what changes least.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axum::body::Bytes;
 
@@ -50,7 +50,7 @@ const VALUES: [Value; 8] = [
 /// The text of the scores, and the windows that it is of.
 pub(super) struct Rendered {
     series_max: usize,
-    of: Vec<Arc<ClosedWindow>>,
+    of: Vec<Weak<ClosedWindow>>,
     text: Bytes,
 }
 
@@ -66,17 +66,17 @@ impl Rendered {
     /// The text of the windows of `board`.
     pub(super) fn of(&mut self, board: &Board) -> Bytes {
         let windows = || board.closed.values().flatten();
-        // they are immutable and held here, so an address means one window
+        // they are immutable, and an address that is weakly held is not given to another one
         let same = windows()
             .map(Arc::as_ptr)
-            .eq(self.of.iter().map(Arc::as_ptr));
+            .eq(self.of.iter().map(Weak::as_ptr));
         if self.text.is_empty() || !same {
             let before = std::mem::take(&mut self.text).len();
             // of a little more: texts change in length, and what grows is copied
             let page = Text(String::with_capacity(before + before / 16));
             let text = write(page, board, self.series_max);
             self.text = text.into_boxed_str().into_boxed_bytes().into();
-            self.of = windows().cloned().collect();
+            self.of = windows().map(Arc::downgrade).collect();
         }
         self.text.clone()
     }

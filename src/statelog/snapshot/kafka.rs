@@ -6,8 +6,8 @@
 //! ```
 //!
 //! All of it is read at a start, garbage included, and is in files meanwhile where there are such.
-//! Afterwards only names are remembered, with the time of the record,
-//! since what is young may be part of a snapshot that another instance is writing.
+//! Afterwards only names are remembered, with the time of the record, since what is young may be
+//! part of a snapshot that another instance is writing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
@@ -85,7 +85,7 @@ impl Home {
             topic: topic.to_owned(),
             blocks: BTreeMap::new(),
             bytes: BTreeMap::new(),
-            spill: spill.clone(),
+            spill: spill.apart(),
             is_settled: false,
         };
         let mut manifests = BTreeMap::new();
@@ -114,6 +114,7 @@ impl Home {
     pub(super) fn settle(&mut self) -> BTreeSet<BlockId> {
         self.is_settled = true;
         self.bytes = BTreeMap::new();
+        self.spill = Spill::default();
         self.blocks.keys().copied().collect()
     }
 

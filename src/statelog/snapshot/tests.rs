@@ -7,7 +7,7 @@ use crate::testing::embedded;
 
 fn open_in(dir: &Path, log: &str) -> Snapshots {
     let (state, kafka) = embedded(dir);
-    open((&state, &kafka), log.to_owned(), &Spill::default()).unwrap()
+    open(&state, &kafka, log.to_owned(), &Spill::default()).unwrap()
 }
 
 /// One a minute for each position.
@@ -68,7 +68,7 @@ fn snapshots_of_another_shard_are_not_used() {
         shard: "1/2".parse().unwrap(),
         ..state
     };
-    let other = open((&state, &kafka), "a".to_owned(), &Spill::default()).unwrap();
+    let other = open(&state, &kafka, "a".to_owned(), &Spill::default()).unwrap();
     assert!(positions(&other).is_empty());
 }
 
