@@ -50,6 +50,7 @@ mod refusals;
 mod shards;
 mod snapshots;
 mod source;
+mod statelog;
 mod transport;
 mod walk;
 mod webhooks;

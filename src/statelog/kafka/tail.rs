@@ -1,9 +1,14 @@
 //! The end of a topic where records come out, in order, from the first on.
+//!
+//! A client is told once where to read, when it is first asked what comes. Where it is told twice
+//! before it has stopped to read at the place before, librdkafka 2.12 aborts the process
+//! (`rd_kafka_assignment_partition_stopped`), so whoever goes elsewhere gets another client.
 
 use std::fmt;
 use std::thread;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message};
@@ -19,7 +24,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Reads a topic of one partition.
 pub(crate) struct Tail {
+    config: ClientConfig,
     consumer: BaseConsumer<Mute>,
+    /// Whether the client was told where to read.
+    is_reading: bool,
     topic: String,
     /// The first offset that is there.
     low: i64,
@@ -84,15 +92,15 @@ impl Tail {
                 low,
             });
         }
-        let mut tail = Self {
+        Ok(Self {
+            config,
             consumer,
+            is_reading: false,
             topic: topic.to_owned(),
             low,
             next: low,
             end: Some(end),
-        };
-        tail.seek(low)?;
-        Ok(tail)
+        })
     }
 
     /// The first offset that was there when the topic was opened.
@@ -108,33 +116,46 @@ impl Tail {
 
     /// Takes note of how far the topic goes now, before it is read.
     pub(super) fn look(&mut self) -> Result<(), KafkaLogError> {
-        let (low, end) = watermarks(&self.consumer, &self.topic, false).map_err(|source| {
-            KafkaLogError::Kafka {
-                topic: self.topic.clone(),
-                source,
-            }
-        })?;
+        let found = watermarks(&self.consumer, &self.topic, false);
+        let (low, end) = found.map_err(|source| self.failed(source))?;
         (self.low, self.end) = (low, Some(end));
         Ok(())
     }
 
     /// Goes on at this offset.
     pub(super) fn seek(&mut self, offset: i64) -> Result<(), KafkaLogError> {
-        let mut start = TopicPartitionList::new();
-        let added = start.add_partition_offset(&self.topic, 0, Offset::Offset(offset));
-        let sought = added.and_then(|()| self.consumer.assign(&start));
-        sought.map_err(|source| KafkaLogError::Kafka {
-            topic: self.topic.clone(),
-            source,
-        })?;
+        if self.is_reading {
+            let client = self.config.create_with_context(Mute);
+            self.consumer = client.map_err(|source| self.failed(source))?;
+            self.is_reading = false;
+        }
         self.next = offset;
         Ok(())
+    }
+
+    fn read(&mut self) -> Result<(), KafkaLogError> {
+        let mut start = TopicPartitionList::new();
+        let added = start.add_partition_offset(&self.topic, 0, Offset::Offset(self.next));
+        let told = added.and_then(|()| self.consumer.assign(&start));
+        told.map_err(|source| self.failed(source))?;
+        self.is_reading = true;
+        Ok(())
+    }
+
+    fn failed(&self, source: KafkaError) -> KafkaLogError {
+        KafkaLogError::Kafka {
+            topic: self.topic.clone(),
+            source,
+        }
     }
 
     /// What comes next, waiting for it at most this long.
     pub(crate) fn next(&mut self, timeout: Duration) -> Result<Came<'_>, KafkaLogError> {
         if self.end.take_if(|end| *end <= self.next).is_some() {
             return Ok(Came::End);
+        }
+        if !self.is_reading {
+            self.read()?;
         }
         let message = match self.consumer.poll(timeout) {
             None => return Ok(Came::Nothing),
