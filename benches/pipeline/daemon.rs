@@ -52,19 +52,23 @@ impl Daemon {
         })
     }
 
-    /// Waits until so many rows are counted; how long it was ready then. Not even ready in ten
-    /// minutes is an error.
+    /// Waits until so many rows are counted; how long it was ready then. Ten minutes without one
+    /// more row are an error.
     pub fn wait(&mut self, rows: u64) -> Outcome<Duration> {
-        let (mut ready, deadline) = (None, Instant::now() + Duration::from_mins(10));
+        let (mut ready, mut most, mut grown) = (None, None, Instant::now());
         loop {
             let found = self.rows().ok();
             if found.is_some() && ready.is_none() {
                 ready = Some(Instant::now());
             }
+            if found > most {
+                (most, grown) = (found, Instant::now());
+            }
             if let Some(ready) = ready.filter(|_| found.is_some_and(|found| found >= rows)) {
                 return Ok(ready.elapsed());
             }
-            if Instant::now() > deadline || self.process.try_wait()?.is_some() {
+            let is_stuck = grown.elapsed() > Duration::from_mins(10);
+            if is_stuck || self.process.try_wait()?.is_some() {
                 return Err(format!("driftd counted {found:?} of {rows}").into());
             }
             std::thread::sleep(Duration::from_millis(50));

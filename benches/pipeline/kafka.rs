@@ -5,12 +5,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use driftd::time::Timestamp;
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::events::{Random, Shape, event};
 use crate::{Case, Outcome};
@@ -98,6 +98,20 @@ impl Kafka {
             std::thread::sleep(due.saturating_sub(begun.elapsed()));
         }
         load.finish()
+    }
+
+    /// Takes away all events of a topic.
+    pub fn empty(&self, topic: &str) -> Outcome<()> {
+        let admin: AdminClient<DefaultClientContext> = self.config().create()?;
+        let mut all = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            all.add_partition_offset(topic, partition, Offset::End)?;
+        }
+        let emptied = runtime()?.block_on(admin.delete_records(&all, &AdminOptions::new()))?;
+        for partition in emptied.elements() {
+            partition.error()?;
+        }
+        Ok(())
     }
 
     /// Makes room for the next topic.

@@ -4,7 +4,7 @@
 //! ```text
 //! cargo bench --bench pipeline -- [--events 4000000] [--rounds 3] [--only "20 features"]
 //! cargo bench --bench pipeline -- --state      # instead: live, at some rates; see `state`
-//! cargo bench --bench pipeline -- --cold [--models 1000] [--tails 90]   # or: see there too
+//! cargo bench --bench pipeline -- --cold [--models 1000] [--tails 90] [--rows 25]   # or this
 //! ```
 //!
 //! CPU is of the whole client process, from `/proc`, and that of driftd includes its state log and
@@ -169,9 +169,13 @@ fn main() -> Outcome<()> {
         return state::measure(&kafka);
     }
     if std::env::args().any(|arg| arg == "--cold") {
-        let models = argument("--models", "1000").parse()?;
-        let tails = argument("--tails", "90").parse()?;
-        return state::cold(&kafka, models, tails);
+        let shape = Shape {
+            features: state::FEATURES,
+            models: argument("--models", "1000").parse()?,
+            tails: argument("--tails", "90").parse()?,
+            ..SHAPE
+        };
+        return state::cold(&kafka, shape, argument("--rows", "25").parse()?);
     }
     println!(
         "| topic | bytes | consumer us | parse us | driftd us | ratio | consumer events/s | \

@@ -65,41 +65,35 @@ pub fn measure(kafka: &Kafka) -> Outcome<()> {
 }
 
 /// Of many models: with prediction and latency 50 series.
-const FEATURES: usize = 48;
-
-/// Events a day of each model.
-const DAILY: u64 = 24 * 25;
+pub const FEATURES: usize = 48;
 
 const DAYS: u64 = 3;
 
-/// Prints after each day what driftd takes that has read it, how long a start takes that has
-/// nothing but what is in Kafka, and what that takes.
-pub fn cold(kafka: &Kafka, models: u64, tails: u64) -> Outcome<()> {
+/// Of many models with so many events an hour each: prints after each day what driftd takes that
+/// has read it, how long a start takes that has nothing but what is in Kafka, and what that takes.
+pub fn cold(kafka: &Kafka, shape: Shape, hourly: u64) -> Outcome<()> {
     println!(
         "| events | series | MB: peak, after | state log MB | snapshots MB | a cold start s | \
          MB: peak, after |\n|---|---|---|---|---|---|---|"
     );
     let many = Case {
-        shape: Shape {
-            features: FEATURES,
-            models,
-            tails,
-            ..SHAPE
-        },
+        shape,
         span: 24 * HOUR,
         ..CASE
     };
-    let (day_of_all, series) = (DAILY * models, models * (FEATURES as u64 + 2));
-    let references = events::references(many.shape)?;
+    let day_of_all = 24 * hourly * shape.models;
+    let series = shape.models * (shape.features as u64 + 2);
+    let references = events::references(shape)?;
     let state = "topic = \"log-cold.state\"\nsnapshot_interval = \"15s\"\nspill_dir = \"{dir}\"";
     kafka.create("cold")?;
     let start = || Daemon::start(kafka, "cold", (2, references.path()), state);
     let mut daemon = start()?;
-    daemon.wait_for_references(models)?;
+    daemon.wait_for_references(shape.models)?;
     for day in 0..DAYS {
         kafka.add("cold", day_of_all, &many, day * many.span)?;
         let rows = (day + 1) * day_of_all;
         daemon.wait(rows)?;
+        kafka.empty("cold")?;
         // a snapshot of all that, and what is trimmed by the one after it
         std::thread::sleep(Duration::from_secs(45));
         let read = daemon.megabytes()?;
