@@ -72,10 +72,11 @@ fn a_place_is_found_whatever_was_fetched_before() {
     all.expect("all records are there");
     for _ in 0..ROUNDS {
         let (_appender, mut reader) = open();
-        // takes as long as the other client needs to fetch all of it
+        // takes as long as a client that reads already needs to fetch all of it
         let entries = read(&mut open().1);
         let last = entries.last().expect("there are records");
         let (end, at) = (last.position + 1, last.append_time);
+        assert_eq!(end, RECORDS, "all of it was read");
         let found = reader.resume(end, &last.digest, at);
         assert!(found.expect("it can be read"), "the last place");
         let found = reader.resume(end, &[7; 32], at);
